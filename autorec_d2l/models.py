@@ -1,0 +1,68 @@
+"""The models, as the chapters show them; parameters are checked where they are given."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class MF(nn.Module):
+    """Matrix factorization with biases (Koren, Bell and Volinsky, 2009).
+
+    The predicted rating is ``P[u] @ Q[i] + b_u + b_i + mean``. Embeddings and biases start at
+    Normal(0, 0.01), as in d2l, whose model has no global ``mean``.
+    """
+
+    def __init__(self, num_factors: int, num_users: int, num_items: int, mean: float = 0.0):
+        check_sizes(num_factors=num_factors, num_users=num_users, num_items=num_items)
+        super().__init__()
+        self.P = nn.Embedding(num_users, num_factors)
+        self.Q = nn.Embedding(num_items, num_factors)
+        self.user_bias = nn.Embedding(num_users, 1)
+        self.item_bias = nn.Embedding(num_items, 1)
+        self.mean = mean
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.01)
+
+    def forward(self, user_id: torch.Tensor, item_id: torch.Tensor) -> torch.Tensor:
+        """Predict ratings in stars, ``(batch,)``, for indices from 0, each ``(batch,)``."""
+        P_u, Q_i = self.P(user_id), self.Q(item_id)  # (batch, num_factors)
+        b_u, b_i = self.user_bias(user_id), self.item_bias(item_id)  # (batch, 1)
+        return (P_u * Q_i).sum(1) + b_u.squeeze(1) + b_i.squeeze(1) + self.mean
+
+
+class AutoRec(nn.Module):
+    """Item-based AutoRec (Sedhain et al., 2015): rebuild an item's ratings from themselves.
+
+    Sigmoid encoder, linear decoder, dropout on the hidden layer; weights start at
+    Normal(0, 0.01) and biases at 0, as in d2l. For the user-based model give the transposed
+    matrix and ``num_items`` in place of ``num_users``.
+    """
+
+    def __init__(self, num_hidden: int, num_users: int, dropout: float = 0.05):
+        check_sizes(num_hidden=num_hidden, num_users=num_users)
+        super().__init__()
+        self.encoder = nn.Linear(num_users, num_hidden)
+        self.decoder = nn.Linear(num_hidden, num_users)
+        self.dropout = nn.Dropout(dropout)
+        for layer in (self.encoder, self.decoder):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, ratings: torch.Tensor) -> torch.Tensor:
+        """Rebuild rows of ``ratings``, ``(batch, num_users)``, 0 = not rated, in stars.
+
+        In training mode the output is 0 where the input is, so that only observed ratings count.
+        """
+        hidden = self.dropout(torch.sigmoid(self.encoder(ratings)))  # (batch, num_hidden)
+        predictions = self.decoder(hidden)  # (batch, num_users)
+        if self.training:
+            return predictions * torch.sign(ratings)
+        return predictions
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise ``ValueError`` naming the first argument that is not a whole number above 0."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name} must be a whole number above 0, got {size!r}")
