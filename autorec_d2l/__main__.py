@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Callable
+from itertools import zip_longest
 
 import torch
 
@@ -23,12 +25,31 @@ def main(arguments: list[str] | None = None) -> None:
         titles = d2l.read_items_ml100k()["title"].str.slice(stop=40)
     except (OSError, ValueError) as error:
         sys.exit(f"{error}")
-    train_data, test_data = d2l.split_data_ml100k(data, num_users, num_items, seed=options.seed)
+    parts = d2l.split_data_ml100k(data, num_users, num_items, seed=options.seed)
     train_inter, test_inter = (
-        d2l.load_data_ml100k(part, num_users, num_items)[3] for part in (train_data, test_data)
+        d2l.load_data_ml100k(part, num_users, num_items)[3] for part in parts
     )  # (num_items, num_users)
+    net = train(train_inter, test_inter, options)
+    user = options.user - 1
+    with d2l.evaluating(net):
+        device = next(net.parameters()).device
+        predictions = net(train_inter.to(device)).cpu()[:, user]  # (num_items,)
+    own = train_inter[:, user]  # (num_items,)
+    is_new = (own == 0) & (train_inter.count_nonzero(1) >= MIN_RATINGS)
+    stars = predictions.clamp(1, 5)  # ranked as predicted, shown within the scale of the ratings
+    liked = [f"{own[i]:.0f}  {titles[i]}" for i in best_first(own, own > 0)]
+    advice = [f"{stars[i]:.2f}  {titles[i]}" for i in best_first(predictions, is_new)]
+    print(f"\n{f'User {options.user} rated highest (stars)':46}Recommended (predicted stars)")
+    for left, right in zip_longest(liked, advice, fillvalue=""):
+        print(f"{left:46}{right}")
+
+
+def train(
+    train_inter: torch.Tensor, test_inter: torch.Tensor, options: argparse.Namespace
+) -> d2l.AutoRec:
+    """Return AutoRec trained with d2l's settings; exit if it was stopped before an epoch."""
     torch.manual_seed(options.seed)
-    net = d2l.AutoRec(500, num_users)
+    net = d2l.AutoRec(500, train_inter.shape[1])
     history = d2l.train_recsys_rating(
         net,
         d2l.load_array((train_inter,), 256, seed=options.seed),
@@ -41,20 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     if history.empty:
         sys.exit("No epoch was finished, so there is nothing to recommend.")
-    with d2l.evaluating(net):
-        device = next(net.parameters()).device
-        predictions = net(train_inter.to(device)).cpu()[:, options.user - 1]  # (num_items,)
-    own = train_inter[:, options.user - 1]  # (num_items,)
-    is_new = (own == 0) & (train_inter.count_nonzero(1) >= MIN_RATINGS)
-    liked = [f"{own[i]:.0f}  {titles[i]}" for i in best_first(own, own > 0)]
-    # Ranked as predicted, shown within the scale of the ratings.
-    advice = [
-        f"{predictions[i].clamp(1, 5):.2f}  {titles[i]}" for i in best_first(predictions, is_new)
-    ]
-    print(f"\nUser {options.user}'s own best-rated films          Recommended (predicted stars)")
-    for i in range(NUM_TITLES):
-        left = liked[i] if i < len(liked) else ""
-        print(f"{left:46}{advice[i]}")
+    return net
 
 
 def best_first(stars: torch.Tensor, eligible: torch.Tensor) -> list[int]:
@@ -78,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _whole(low: int, high: int):
+def _whole(low: int, high: int) -> Callable[[str], int]:
     """Return a parser of whole numbers from ``low`` to ``high`` for argparse."""
 
     def parse(text: str) -> int:
