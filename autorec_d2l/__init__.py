@@ -3,8 +3,8 @@
 ``import autorec_d2l as d2l`` and read on as in Dive into Deep Learning.
 """
 
+from autorec_d2l.batches import RolloverBatchSampler, load_array
 from autorec_d2l.data import (
-    load_array,
     load_data_ml100k,
     read_data_ml1m,
     read_data_ml100k,
@@ -30,6 +30,7 @@ __all__ = [
     "AutoRec",
     "DataUnavailableError",
     "L2Loss",
+    "RolloverBatchSampler",
     "evaluating",
     "evaluator",
     "evaluator_mf",

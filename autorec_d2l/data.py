@@ -1,4 +1,4 @@
-"""MovieLens as tables, splits, matrices and batches.
+"""MovieLens as tables, splits and matrices.
 
 Everywhere in this project 0 means "not rated", which is safe because a rating is 1 to 5 stars.
 The names are those of the recommender chapter of Dive into Deep Learning (d2l.ai).
@@ -14,14 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    RandomSampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import DataLoader
 
+from autorec_d2l.batches import load_array
 from autorec_d2l.download import fetch
 from autorec_d2l.tables import parse_items, parse_ratings
 
@@ -152,26 +147,6 @@ def load_data_ml100k(
     inter = torch.zeros(num_items, num_users)
     inter[items, users] = scores
     return users, items, scores, inter
-
-
-def load_array(
-    data_arrays: tuple[torch.Tensor, ...], batch_size: int, is_train: bool = True, seed: int = 0
-) -> DataLoader:
-    """Return an iterator over batches of tensors that share their first axis.
-
-    One tensor gives tensors ``(batch, ...)``, several give tuples of them. ``is_train`` shuffles
-    with ``seed``, anew each epoch. The last, shorter batch is kept. A batch is cut out with one
-    index operation instead of row by row, so that no worker processes are needed.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    dataset = TensorDataset(*data_arrays) if len(data_arrays) > 1 else data_arrays[0]
-    if is_train:
-        order = RandomSampler(dataset, generator=torch.Generator().manual_seed(seed))
-    else:
-        order = SequentialSampler(dataset)
-    batches = BatchSampler(order, batch_size, drop_last=False)
-    return DataLoader(dataset, sampler=batches, batch_size=None)
 
 
 def split_and_load_ml100k(

@@ -128,7 +128,7 @@ def synthetic_start(seed, num_items=48, num_users=40, num_hidden=8, density=0.06
     shapes = [(num_hidden, num_users), (num_hidden,), (num_users, num_hidden), (num_users,)]
     start = {
         name: (random.normal(0, 0.01, shape) if len(shape) == 2 else numpy.zeros(shape))
-        for name, shape in zip(PARAMETERS, shapes)
+        for name, shape in zip(PARAMETERS, shapes, strict=True)
     }
     return {k: v.astype("float32") for k, v in {"ratings": rated * stars, **start}.items()}
 
