@@ -42,7 +42,7 @@ def read_data_ml100k() -> tuple[pd.DataFrame, int, int]:
     """
     folder = fetch("ml-100k")
     if (folder / "ml-100k.inter").is_file():  # recbole's copy is u.data below one header line
-        raw = (folder / "ml-100k.inter").read_bytes().split(b"\n", 1)[1]
+        raw = _read_bytes(folder, "ml-100k.inter").partition(b"\n")[2]
     else:
         raw = _read_bytes(folder, "u.data")
     num_users, num_items = 943, 1682
@@ -56,9 +56,8 @@ def read_items_ml100k() -> pd.DataFrame:
     one row (``unknown``) has none. Genres are joined by ``|``.
     """
     folder = fetch("ml-100k")
-    if (folder / "ml-100k.item").is_file():
-        return parse_items((folder / "ml-100k.item").read_bytes(), "ml-100k.item")
-    return parse_items(_read_bytes(folder, "u.item"), "ml-100k/u.item")
+    file = "ml-100k.item" if (folder / "ml-100k.item").is_file() else "u.item"
+    return parse_items(_read_bytes(folder, file), f"ml-100k/{file}", num_items=1682)
 
 
 def read_data_ml1m() -> tuple[pd.DataFrame, int, int]:
@@ -106,7 +105,8 @@ def split_data_ml100k(
         is_test = np.zeros(len(data), dtype=bool)
         is_test[order[: round(test_ratio * len(data))]] = True
     elif split_mode == "seq-aware":
-        is_test = data.index.isin(data.groupby("user_id")["timestamp"].idxmax())
+        last = data.reset_index(drop=True).groupby("user_id")["timestamp"].idxmax()
+        is_test = np.isin(np.arange(len(data)), last)
     elif split_mode in FOLDS:
         if len(data) != 100_000:
             raise ValueError(

