@@ -1,0 +1,156 @@
+"""The parsers behind the hash: good rows in both forms, and every fault a row can have."""
+
+import pandas as pd
+import pytest
+
+from autorec_d2l.tables import GENRES, parse_items, parse_ratings
+
+GOOD = "1\t2\t3\t881250949\n2\t1\t5\t891717742\n"
+
+
+def test_good_rows_become_whole_numbers_in_their_order():
+    data = parse_ratings(GOOD.encode(), "u.data", 2, 2)
+    expected = pd.DataFrame(
+        {
+            "user_id": [1, 2],
+            "item_id": [2, 1],
+            "rating": [3, 5],
+            "timestamp": [881250949, 891717742],
+        }
+    )
+    pd.testing.assert_frame_equal(data, expected)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_line_ends_do_not_matter(end):
+    raw = GOOD.strip().replace("\n", end.strip("\n") + "\n") + end
+    assert len(parse_ratings(raw.encode(), "u.data", 2, 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("1\t1\t3", "expected 4 fields, found 3"),
+        ("1\t1\t3\t4\t5", "expected 4 fields, found 5"),
+        ("1\t1\t3\t4\t5\t6\t7", "expected 4 fields, found 7"),
+        ("<!doctype html>", "expected 4 fields, found 1"),
+        ("", "expected 4 fields, found 1"),
+        ("1\t1\t0\t4", "rating is outside 1 ... 5"),
+        ("1\t1\t6\t4", "rating is outside 1 ... 5"),
+        ("1\t1\t-3\t4", "rating is outside 1 ... 5"),
+        ("1\t1\tnan\t4", "rating is not a whole number"),
+        ("1\t1\t3.5\t4", "rating is not a whole number"),
+        ("1\t1\tinf\t4", "rating is not a whole number"),
+        ("1\t1\tgood\t4", "rating is not a whole number"),
+        ("1\t\t3\t4", "item_id is not a whole number"),
+        ('"1\t1\t3\t4', "user_id is not a whole number"),
+        ("é\t1\t3\t4", "user_id is not a whole number"),
+        ("0\t1\t3\t4", "user_id is outside 1 ... 2"),
+        ("3\t1\t3\t4", "user_id is outside 1 ... 2"),
+        ("1\t0\t3\t4", "item_id is outside 1 ... 2"),
+        ("1\t3\t3\t4", "item_id is outside 1 ... 2"),
+        ("1\t1\t3\t-4", "timestamp is not seconds since 1970"),
+        ("1\t1\t3\t1e300", "timestamp is not seconds since 1970"),
+        ("1\t2\t4\t4", "this user has rated this item before"),
+    ],
+)
+@pytest.mark.parametrize("separator", ["\t", "::"])
+def test_a_faulty_row_is_named_and_shown(row, reason, separator):
+    raw = f"{GOOD}{row}\n2\t2\t1\t4\n".replace("\t", separator).encode()
+    with pytest.raises(ValueError, match="row 3") as error:
+        parse_ratings(raw, "ml-100k/u.data", 2, 2, separator)
+    assert str(error.value) == (
+        f"ml-100k/u.data, row 3: {reason}. The row reads {row.replace(chr(9), separator)!r}. "
+        "Mend the row, or delete the file to download the original."
+    )
+
+
+def test_the_first_row_is_checked_like_any_other():
+    with pytest.raises(ValueError, match=r"u.data, row 1: expected 4 fields, found 6"):
+        parse_ratings(b"1\t2\t3\t4\t5\t6\n" + GOOD.encode(), "u.data", 2, 2)
+
+
+def test_bytes_that_are_no_text_are_a_fault_of_their_row():
+    with pytest.raises(ValueError, match=r"u.data, row 3: user_id is not a whole number"):
+        parse_ratings(GOOD.encode() + b"\xff\xfe\t1\t3\t4\n", "u.data", 2, 2)
+
+
+def test_a_long_row_is_shown_in_part():
+    with pytest.raises(ValueError, match="expected 4 fields") as error:
+        parse_ratings(b"x" * 10_000, "u.data", 2, 2)
+    assert len(str(error.value)) < 250
+
+
+@pytest.mark.parametrize("raw", [b"", b"\n", b" \r\n"])
+def test_an_empty_table_is_refused(raw):
+    with pytest.raises(ValueError, match=r"u.data is empty. Delete the file to download"):
+        parse_ratings(raw, "u.data", 2, 2)
+    with pytest.raises(ValueError, match=r"u.item is empty. Delete the file to download"):
+        parse_items(raw, "u.item", 3)
+
+
+def grouplens(item_id, title, released, genres):
+    flags = "|".join(str(int(genre in genres)) for genre in GENRES)
+    return f"{item_id}|{title}|{released}||http://example.org|{flags}\n"
+
+
+FILMS = pd.DataFrame(
+    {
+        "item_id": [1, 2, 3, 4, 5],
+        "title": ["Misérables, Les", "Amélie (Poulain) 2", "Dracula: Dead", "unknown", "1984"],
+        "year": pd.array([1995, 1994, 1996, None, 1984], dtype="Int64"),
+        "genres": ["Drama|Musical", "Animation|Children's|Comedy", "Film-Noir", "unknown", ""],
+    }
+)
+UITEM = (
+    grouplens(1, "Misérables, Les (1995)", "01-Jan-1995", ["Musical", "Drama"])
+    # The year of a film is the one in its title, not its release date.
+    + grouplens(2, "Amélie (Poulain) 2 (1994)", "01-Jan-1996", FILMS["genres"][1])
+    + grouplens(3, "Dracula: Dead (1996) (V)", "01-Jan-1996", ["Film-Noir"])
+    + grouplens(4, "unknown", "", ["unknown"])
+    + grouplens(5, "1984 (1984)", "", [])
+)
+
+
+def test_films_in_the_form_of_grouplens():
+    pd.testing.assert_frame_equal(parse_items(UITEM.encode("latin-1"), "u.item", 5), FILMS)
+
+
+def test_films_in_the_form_of_recbole_are_mended_and_equal():
+    recbole = [f"{i}\tFilm {i}\t1990\tDrama War\n" for i in range(1, 1413)]
+    uitem = [grouplens(i, f"Film {i} (1990)", "", ["War", "Drama"]) for i in range(1, 1413)]
+    # The two rows that recbole 1.2.1 gives differently, as they stand there.
+    recbole[266] = "267\tunkonwn\tunkonwn\tunknown\n"
+    uitem[266] = grouplens(267, "unknown", "", ["unknown"])
+    title = "Land Before Time III: The Time of the Great Giving (1995)"
+    recbole[1411] = f"1412\t{title}\tV\tAnimation Children's\n"
+    uitem[1411] = grouplens(1412, f"{title} (V)", "", ["Animation", "Children's"])
+    header = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+    pd.testing.assert_frame_equal(
+        parse_items((header + "".join(recbole)).encode(), "ml-100k.item", 1412),
+        parse_items("".join(uitem).encode("latin-1"), "u.item", 1412),
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1|Toy Story (1995)|", "u.item, row 6: expected 24 fields, found 3"),
+        (grouplens(6, "Toy|Story (1995)", "", []), "u.item, row 6: expected 24 fields, found 25"),
+        ("<html>Not found</html>", "u.item, row 6: expected 24 fields, found 1"),
+        (grouplens(7, "Toy Story (1995)", "", []), "u.item: item_id must run from 1 to 6"),
+        (grouplens(5, "Toy Story (1995)", "", []), "u.item: item_id must run from 1 to 6"),
+        (grouplens("x", "Toy Story (1995)", "", []), "u.item: item_id must run from 1 to 6"),
+        ("", "u.item: item_id must run from 1 to 6"),
+    ],
+)
+def test_a_faulty_table_of_films_is_refused(row, message):
+    with pytest.raises(ValueError, match="delete the file to download the original") as error:
+        parse_items((UITEM + row).encode("latin-1"), "u.item", 6)
+    assert str(error.value).startswith(message)
+
+
+def test_a_faulty_row_of_recbole_is_refused():
+    raw = b"item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n1\tToy\n"
+    with pytest.raises(ValueError, match=r"ml-100k.item, row 1: expected 4 fields, found 2"):
+        parse_items(raw, "ml-100k.item", 1)
