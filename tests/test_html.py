@@ -1,0 +1,277 @@
+"""The built book: strict, complete, readable offline, by everyone, on any screen, light and dark.
+
+The book is built once, from scratch. Set AUTOREC_D2L_REQUIRE_BROWSER=1 where a browser must be
+there; elsewhere its tests are skipped without one.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """Build the book as a reader would, but strictly and elsewhere; return its log and HTML."""
+    out = tmp_path_factory.mktemp("book")
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", out]
+    done = subprocess.run(
+        [*command, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8"
+    )
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log[-5000:]
+    return log, out / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def html(build):
+    return build[1]
+
+
+def pages(html):
+    return sorted(path for path in html.rglob("*.html") if "_static" not in path.parts)
+
+
+class Page(HTMLParser):
+    """The tags, ids and title of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.title, self.in_title = [], set(), "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append((tag, attrs))
+        self.ids |= {attrs.get("id"), attrs.get("name")}
+        self.in_title = tag == "title" and not self.title
+
+    def handle_data(self, data):
+        self.title += data if self.in_title else ""
+
+    def handle_endtag(self, tag):
+        self.in_title = False
+
+
+def static_faults(path):
+    """Return what is wrong with a page as it lies on the disk."""
+    page = Page(path.read_text(encoding="utf-8"))
+    rel = [attrs.get("rel", "") for tag, attrs in page.tags if tag == "link"]
+    if not page.title.strip():
+        yield "no title"
+    if not any("icon" in one for one in rel):
+        yield "no favicon"
+    if dict(page.tags).get("html", {}).get("lang") != "en":
+        yield "no language"
+    fields = [attrs for tag, attrs in page.tags if tag == "input" and attrs.get("name") == "q"]
+    if len(fields) > 1 and path.name != "search.html":
+        yield "two search fields"
+    for tag, attrs in page.tags:
+        target = attrs.get("src") or (attrs.get("href") if tag in {"link", "a"} else None) or ""
+        remote = urlsplit(target).scheme not in {"", "data"} or target.startswith("//")
+        if remote and tag != "a":
+            yield f"loads {target}"
+        if tag == "img" and not attrs.get("alt"):
+            yield f"no alternative text: {target}"
+        if target and not remote and (missing := missing_target(path, page, target)):
+            yield f"leads nowhere: {missing}"
+
+
+def missing_target(path, page, target):
+    """Return a relative address of a page if its file or its anchor does not exist."""
+    parts = urlsplit(target)
+    if parts.scheme == "data" or target == "#":
+        return None
+    there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+    if not there.exists():
+        return target
+    if parts.fragment and there.suffix == ".html":
+        ids = page.ids if there == path else Page(there.read_text(encoding="utf-8")).ids
+        return None if unquote(parts.fragment) in ids else target
+    return None
+
+
+def test_no_warning(build):
+    assert re.findall(r".*\b(?:WARNING|ERROR)\b.*", build[0]) == []
+
+
+def test_every_page_is_there(html):
+    names = {str(path.relative_to(html)) for path in pages(html)}
+    toc = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert names >= {f"{name}.html" for name in toc} | {"index.html", "search.html"}
+
+
+def test_pages_as_they_lie_on_the_disk(html):
+    faults = [f"{path.name}: {fault}" for path in pages(html) for fault in static_faults(path)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("<title>x</title>", "", "no title"),
+        ('rel="icon"', 'rel="next"', "no favicon"),
+        (' lang="en"', "", "no language"),
+        ("<p>", '<input name="q"><input name="q">', "two search fields"),
+        ("<p>", '<script src="https://example.org/x.js">', "loads https://example.org/x.js"),
+        ("<p>", '<link href="//example.org/x.css">', "loads //example.org/x.css"),
+        ("<p>", '<img src="x.svg">', "no alternative text: x.svg"),
+        ("<p>", '<a href="gone.html">', "leads nowhere: gone.html"),
+        ("<p>", '<a href="#gone">', "leads nowhere: #gone"),
+    ],
+)
+def test_static_faults_are_noticed(tmp_path, old, new, fault):
+    sound = '<html lang="en"><title>x</title><link rel="icon" href="x.svg"><p>'
+    (tmp_path / "x.svg").touch()
+    path = tmp_path / "x.html"
+    path.write_text(sound)
+    assert list(static_faults(path)) == []
+    path.write_text(sound.replace(old, new))
+    assert list(static_faults(path)) == [fault]
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="session")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        missing = f"no browser: none of {', '.join(names)} on the path"
+        if os.environ.get("AUTOREC_D2L_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    quiet = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    quiet += " disable-component-update disable-sync"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=[f"--{word}" for word in quiet.split()]
+        )
+        yield browser
+        browser.close()
+
+
+# Equations that did not come out: left as TeX, an error, or an unknown command in red.
+EQUATIONS = """async () => {
+    const maths = [...document.querySelectorAll('.math')];
+    if (maths.length) await MathJax.startup.promise;
+    const broken = '[data-mml-node=merror], [data-mml-node=mtext][fill=red]';
+    return maths.filter(e => !e.querySelector('mjx-container') || e.querySelector(broken))
+                .map(e => 'equation: ' + e.textContent.slice(0, 80));
+}"""
+
+OVERFLOW = """() => {
+    const wide = document.documentElement.scrollWidth, room = window.innerWidth;
+    if (wide <= room) return [];
+    const out = [...document.querySelectorAll('main *')]
+        .filter(e => e.getBoundingClientRect().right > room + 1).slice(0, 5)
+        .map(e => e.tagName + '.' + e.className);
+    return [`page is ${wide} px wide in ${room}: ${out}`];
+}"""
+
+IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' + e.src)"""
+
+FIGURES = """() => [...document.querySelectorAll('.cell_output img')]
+    .map(e => getComputedStyle(e).filter)"""
+
+AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false})).violations
+    .filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150))])"""
+
+
+def visit(browser, path, scheme="light", width=1280):
+    """Open a page from the disk with no network; return it and the list of its faults so far."""
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
+    )
+    page, faults = context.new_page(), []
+
+    def only_local(route):
+        if urlsplit(route.request.url).scheme in {"file", "data", "blob"}:
+            route.continue_()
+        else:
+            faults.append(f"asked for {route.request.url}")
+            route.abort()
+
+    context.route("**/*", only_local)
+    page.on("requestfailed", lambda request: faults.append(f"did not get {request.url}"))
+    page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None,
+    )
+    page.goto(path.as_uri(), wait_until="load")
+    return page, faults
+
+
+def live_faults(browser, path, scheme="light", width=1280):
+    """Return what is wrong with a page in the browser."""
+    page, faults = visit(browser, path, scheme, width)
+    for look in (EQUATIONS, IMAGES, OVERFLOW):
+        faults += page.evaluate(look)
+    page.evaluate(Axe().axe_script)
+    faults += [f"{rule}: {nodes}" for rule, nodes in page.evaluate(AXE)]
+    page.context.close()
+    return faults
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_in_the_browser(html, browser, scheme, width):
+    faults = [
+        f"{path.name}: {fault}"
+        for path in pages(html)
+        if path != html / "index.html"  # which only leads on
+        for fault in live_faults(browser, path, scheme, width)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ('<script src="https://example.org/x.js"></script>', "asked for https://example.org/x.js"),
+        ("<script>null.x</script>", "script error: Cannot read properties of null"),
+        ("<script>console.error('no')</script>", "console: no"),
+        (r'<span class="math">\(\nosuchmacro\)</span>', r"equation: \nosuchmacro"),
+        (r'<span class="math">\(\frac{1\)</span>', "equation: "),
+        ('<div class="math">plain</div>', "equation: plain"),
+        ('<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">', "no alt: data:"),
+        ('<p style="width: 2000px">wide</p>', "page is "),
+        ('<p style="color: #eee; background: #fff">pale</p>', "color-contrast"),
+    ],
+)
+def test_live_faults_are_noticed(html, browser, tmp_path, broken, fault):
+    """A page is sound, then broken in one place."""
+    mathjax = (html / "_static" / "tex-svg-full.js").as_uri()
+    sound = f"""<!DOCTYPE html><html lang="en"><head><title>x</title>
+        <meta name="viewport" content="width=device-width"><script src="{mathjax}"></script></head>
+        <body><main><h1>x</h1><span class="math">\\(\\boldsymbol{{x}}\\)</span>HERE</main></body>"""
+    path = tmp_path / "x.html"
+    path.write_text(sound.replace("HERE", ""), encoding="utf-8")
+    assert live_faults(browser, path) == []
+    path.write_text(sound.replace("HERE", broken), encoding="utf-8")
+    assert any(found.startswith(fault) for found in live_faults(browser, path))
+
+
+@pytest.mark.parametrize(("scheme", "turned"), [("light", False), ("dark", True)])
+def test_figures_are_turned_over_in_the_dark(html, browser, scheme, turned):
+    figures = []
+    for path in pages(html):
+        if "cell_output" in path.read_text(encoding="utf-8"):
+            page, _ = visit(browser, path, scheme)
+            figures += page.evaluate(FIGURES)
+            page.context.close()
+    assert figures, "no page has a figure"
+    assert {"invert" in filters for filters in figures} == {turned}
