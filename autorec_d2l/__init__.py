@@ -12,6 +12,7 @@ from autorec_d2l.data import (
     split_and_load_ml100k,
     split_data_ml100k,
 )
+from autorec_d2l.devices import process_group, try_all_gpus, try_gpu
 from autorec_d2l.download import DataUnavailableError
 from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_rmse
 from autorec_d2l.models import MF, AutoRec
@@ -20,8 +21,6 @@ from autorec_d2l.training import (
     L2Loss,
     get_dataloader_workers,
     train_recsys_rating,
-    try_all_gpus,
-    try_gpu,
 )
 
 __all__ = [
@@ -39,6 +38,7 @@ __all__ = [
     "load_data_ml100k",
     "masked_rmse",
     "plot_history",
+    "process_group",
     "read_data_ml1m",
     "read_data_ml100k",
     "read_items_ml100k",

@@ -17,19 +17,25 @@ MIN_RATINGS = 20  # the prediction for a film with fewer is mostly noise
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read the options, train with d2l's settings, print the test RMSE and the two lists."""
+    """Read the options and run, alone or as one of the processes that ``torchrun`` started."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level="INFO", format="%(message)s")
     try:
-        data, num_users, num_items = d2l.read_data_ml100k()
-        titles = d2l.read_items_ml100k()["title"].str.slice(stop=40)
+        with d2l.process_group(options.device) as devices:
+            logging.basicConfig(level="INFO", format="%(message)s")
+            run(options, devices)
     except (OSError, ValueError) as error:
         sys.exit(f"{error}")
+
+
+def run(options: argparse.Namespace, devices: list[torch.device]) -> None:
+    """Train with d2l's settings, print the test RMSE and the two lists."""
+    data, num_users, num_items = d2l.read_data_ml100k()
+    titles = d2l.read_items_ml100k()["title"].str.slice(stop=40)
     parts = d2l.split_data_ml100k(data, num_users, num_items, seed=options.seed)
     train_inter, test_inter = (
         d2l.load_data_ml100k(part, num_users, num_items)[3] for part in parts
     )  # (num_items, num_users)
-    net = train(train_inter, test_inter, options)
+    net = train(train_inter, test_inter, options, devices)
     user = options.user - 1
     with d2l.evaluating(net):
         device = next(net.parameters()).device
@@ -45,7 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train(
-    train_inter: torch.Tensor, test_inter: torch.Tensor, options: argparse.Namespace
+    train_inter: torch.Tensor,
+    test_inter: torch.Tensor,
+    options: argparse.Namespace,
+    devices: list[torch.device],
 ) -> d2l.AutoRec:
     """Return AutoRec trained with d2l's settings; exit if it was stopped before an epoch."""
     torch.manual_seed(options.seed)
@@ -57,7 +66,7 @@ def train(
         d2l.L2Loss(),
         torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
         options.epochs,
-        devices=[options.device] if options.device else None,
+        devices,
         inter_mat=test_inter,
     )
     if history.empty:
@@ -90,7 +99,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     """Return a parser of whole numbers from ``low`` to ``high`` for argparse."""
 
     def parse(text: str) -> int:
-        if not text.isdigit() or not low <= int(text) <= high:
+        if not text.isdecimal() or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"must be a whole number {low} to {high}, got {text}")
         return int(text)
 

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 import torch
+from torch import distributed as dist
 from torch import nn
 from tqdm import tqdm
 
 from autorec_d2l import evaluation
+from autorec_d2l.devices import own_rows, parallelize, rank_and_size, try_all_gpus
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
 
@@ -30,16 +32,6 @@ class L2Loss(nn.Module):
     def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return a scalar for two tensors of equal shape."""
         return nn.functional.mse_loss(predictions, targets) / 2
-
-
-def try_gpu(i: int = 0) -> torch.device:
-    """Return the ``i``-th GPU if there is one, else the CPU."""
-    return torch.device("cuda", i) if i < torch.cuda.device_count() else torch.device("cpu")
-
-
-def try_all_gpus() -> list[torch.device]:
-    """Return all GPUs, or a list of the CPU alone."""
-    return [torch.device("cuda", i) for i in range(torch.cuda.device_count())] or [try_gpu()]
 
 
 def get_dataloader_workers() -> int:
@@ -64,9 +56,11 @@ def train_recsys_rating(
     ``train_iter`` gives batches whose last tensor is the target: ``(users, items, scores)`` for
     MF, or one tensor ``(batch, num_users)``, input and target in one, for AutoRec. A target of 0
     means "not rated". ``devices`` are all GPUs or the CPU unless named; several share each batch
-    (:class:`torch.nn.DataParallel`). ``evaluator`` is called as in d2l: with ``(net, test_iter,
-    inter_mat, devices)`` if the test matrix ``inter_mat`` is given, else with ``(net, test_iter,
-    devices)``. ``scheduler`` makes a step after each batch.
+    (:func:`autorec_d2l.devices.parallelize`). So do the processes of ``torchrun``, each of which
+    goes through the whole batches and computes its rows of them; ``loss`` must then be a mean over
+    all cells. ``evaluator`` is called as in d2l: with ``(net, test_iter, inter_mat, devices)`` if
+    the test matrix ``inter_mat`` is given, else with ``(net, test_iter, devices)``. ``scheduler``
+    makes a step after each batch.
 
     The history has ``train_rmse`` (stars per observed rating, in training mode, while the weights
     move), ``test_rmse``, ``seconds`` (of training, without evaluation), ``ratings_per_s`` and
@@ -78,8 +72,7 @@ def train_recsys_rating(
     if num_epochs < 1:
         raise ValueError(f"num_epochs must be at least 1, got {num_epochs}")
     devices = devices or try_all_gpus()
-    net.to(devices[0])
-    parallel = nn.DataParallel(net, devices) if len(devices) > 1 else net
+    parallel = parallelize(net, devices)
     history = []
     with tqdm(range(1, num_epochs + 1), unit="epoch") as progress:
         try:
@@ -106,27 +99,33 @@ def train_recsys_rating(
 
 def _train_epoch(net, train_iter, loss, trainer, device, scheduler) -> dict[str, float]:
     """Go through ``train_iter`` once; sums stay on the device, so that no batch waits for them."""
+    _, size = rank_and_size()
     net.train()
     start, cells = time.perf_counter(), 0
     sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, squared error, ratings
     for batch in train_iter:
         batch = [batch] if isinstance(batch, torch.Tensor) else batch
-        *features, target = [tensor.to(device) for tensor in batch]
+        *features, target = [tensor.to(device) for tensor in own_rows(batch)]
         predictions = net(*features or [target])
-        batch_loss = loss(predictions, target)
+        # The gradients of the processes are averaged. Weighted by the rows of each, the means
+        # over all cells of their rows make the mean over all cells of the batch, exactly.
+        batch_loss = loss(predictions, target) * (size * len(target) / len(batch[-1]))
         trainer.zero_grad()
         batch_loss.backward()
         trainer.step()
         if scheduler is not None:
             scheduler.step()
         with torch.no_grad():
-            squared_error = ((predictions - target)[target != 0] ** 2).sum()
+            # Not an index by the mask: its size would have to be known, and the device waited for.
+            squared_error = ((predictions - target) * (target != 0)).square().sum()
             sums += torch.stack(
                 [batch_loss.double(), squared_error.double(), target.count_nonzero().double()]
             )
-        cells += target.numel()
+        cells += batch[-1].numel()
     if cells == 0:
         raise ValueError("train_iter gives no batch")
+    if size > 1:
+        dist.all_reduce(sums)
     total_loss, squared_error, ratings = sums.tolist()  # waits for the device
     seconds = time.perf_counter() - start
     return {

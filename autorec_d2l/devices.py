@@ -1,0 +1,113 @@
+"""Where a model trains: on a CPU, on one GPU or several, or in the processes of ``torchrun``.
+
+Each process of ``torchrun`` holds the whole model and walks through the same batches; it computes
+every ``size``-th row of each. One process alone is the case ``size = 1`` of the same code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from datetime import timedelta
+
+import torch
+from torch import distributed as dist
+from torch import nn
+
+# How long one process waits for the others before it gives up with an error.
+TIMEOUT = timedelta(minutes=5)
+
+
+def try_gpu(i: int = 0) -> torch.device:
+    """Return the ``i``-th GPU if there is one, else the CPU."""
+    return torch.device("cuda", i) if i < torch.cuda.device_count() else torch.device("cpu")
+
+
+def try_all_gpus() -> list[torch.device]:
+    """Return all GPUs, or a list of the CPU alone."""
+    return [torch.device("cuda", i) for i in range(torch.cuda.device_count())] or [try_gpu()]
+
+
+@contextmanager
+def process_group(device: torch.device | None = None) -> Iterator[list[torch.device]]:
+    """Join the processes that ``torchrun`` started, and give this one its devices.
+
+    Under ``torchrun`` that is one device: a GPU of its own where this machine has one for each of
+    its processes (talking by ``nccl``), else the CPU (``gloo``). Without ``torchrun`` it is
+    ``device``, or all GPUs, or the CPU. Only the first process prints.
+
+    Raises ``ValueError`` if ``device`` names a GPU that all processes of ``torchrun`` would share.
+    """
+    if not dist.is_torchelastic_launched():
+        yield [device] if device else try_all_gpus()
+        return
+    local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if device is None:
+        enough = torch.cuda.device_count() >= local_size
+        device = try_gpu(local_rank) if enough else torch.device("cpu")
+    elif device.type == "cuda" and local_size > 1:
+        raise ValueError(
+            f"{local_size} processes cannot share {device}: name no device, and each takes a GPU "
+            "of its own, or name cpu"
+        )
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    with ExitStack() as silence:
+        if rank_and_size()[0] > 0:
+            # A traceback is printed after this block, so errors are seen all the same.
+            nowhere = silence.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            silence.enter_context(redirect_stdout(nowhere))
+            silence.enter_context(redirect_stderr(nowhere))
+        yield [device]
+    # Not after an error: a process that failed must not wait for the others here.
+    dist.destroy_process_group()
+
+
+def rank_and_size() -> tuple[int, int]:
+    """Return the number of this process, from 0, and how many there are: ``(0, 1)`` for one."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def own_rows(batch: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Return the rows of a batch that this process computes: every ``size``-th of each tensor.
+
+    Raises ``ValueError`` if the batch has fewer rows than there are processes, or is sparse.
+    """
+    rank, size = rank_and_size()
+    if size == 1:
+        return batch
+    if len(batch[-1]) < size or any(tensor.layout != torch.strided for tensor in batch):
+        raise ValueError(
+            f"{size} processes share dense batches of at least {size} rows, got a "
+            f"{batch[-1].layout} one of {len(batch[-1])}: choose another batch_size"
+        )
+    return [tensor[rank::size] for tensor in batch]
+
+
+def parallelize(net: nn.Module, devices: list[torch.device]) -> nn.Module:
+    """Move ``net`` to ``devices[0]`` and return what trains it on all of them.
+
+    In a process group that is :class:`torch.nn.parallel.DistributedDataParallel`, whose backward
+    pass averages the gradients of the processes; with several GPUs in one process it is
+    :class:`torch.nn.DataParallel`; with one device it is ``net`` itself.
+
+    Raises ``ValueError`` for several devices in a process group, or several that are no GPUs.
+    """
+    net.to(devices[0])
+    rank, size = rank_and_size()
+    are_gpus = all(torch.device(device).type == "cuda" for device in devices)
+    if len(devices) > 1 and (size > 1 or not are_gpus):
+        names = ", ".join(map(str, devices))
+        raise ValueError(
+            f"got the devices {names}: one process splits a batch over GPUs only, "
+            "and a process of torchrun has one device"
+        )
+    if size > 1:
+        if rank:  # the processes start with one seed, but must not drop the same units
+            torch.manual_seed(torch.initial_seed() + rank)
+        return nn.parallel.DistributedDataParallel(net)
+    return nn.DataParallel(net, devices) if len(devices) > 1 else net
