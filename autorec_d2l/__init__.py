@@ -15,8 +15,10 @@ from autorec_d2l.data import (
 from autorec_d2l.devices import process_group, try_all_gpus, try_gpu
 from autorec_d2l.download import DataUnavailableError
 from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_rmse
-from autorec_d2l.models import MF, AutoRec
+from autorec_d2l.matrix import RatingMatrix
+from autorec_d2l.models import MF, AutoRec, BoundedAutoRec, bounded
 from autorec_d2l.plotting import COLORS, plot_history, set_style
+from autorec_d2l.sparse import HalfSquares, SparseAutoRec, evaluator_sparse
 from autorec_d2l.training import (
     L2Loss,
     get_dataloader_workers,
@@ -27,12 +29,18 @@ __all__ = [
     "COLORS",
     "MF",
     "AutoRec",
+    "BoundedAutoRec",
     "DataUnavailableError",
+    "HalfSquares",
     "L2Loss",
+    "RatingMatrix",
     "RolloverBatchSampler",
+    "SparseAutoRec",
+    "bounded",
     "evaluating",
     "evaluator",
     "evaluator_mf",
+    "evaluator_sparse",
     "get_dataloader_workers",
     "load_array",
     "load_data_ml100k",

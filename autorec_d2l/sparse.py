@@ -1,0 +1,137 @@
+"""AutoRec whose cost grows with the ratings, not with the area of the matrix.
+
+Item-based or user-based depends only on the rows of the :class:`RatingMatrix`. The names here are
+those of the item-based model: a row is an item, a column is a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from autorec_d2l.evaluation import evaluating, masked_rmse
+from autorec_d2l.matrix import Cells, DotCells, RatingMatrix, SumRows
+from autorec_d2l.models import AutoRec, check_sizes
+
+
+class SparseAutoRec(AutoRec):
+    """:class:`AutoRec` on sparse rows: same parameters, same numbers, no work on empty cells.
+
+    State dicts go from one to the other. The options make the book's other models of it:
+
+    - ``input_dropout``: each rating of the input is dropped with this probability in training, and
+      the others are scaled up by ``1 / (1 - input_dropout)``; the targets stay.
+    - ``activation`` of every hidden layer; ``output`` of the decoder: :func:`torch.positive`, which
+      changes nothing, or for example :func:`bounded`.
+    - ``more_hidden``: sizes of further hidden layers, initialised as torch does.
+    - ``column_means``, ``(num_users,)`` stars, for example :meth:`RatingMatrix.column_means`: taken
+      off the input, and so is what then remains as the mean of a row, shrunk towards 0 as if by
+      ``damping`` more ratings; both are added to the output. Targets stay as they are.
+    """
+
+    def __init__(
+        self,
+        num_hidden: int,
+        num_users: int,
+        dropout: float = 0.05,
+        *,
+        input_dropout: float = 0.0,
+        activation: Callable[[torch.Tensor], torch.Tensor] = torch.sigmoid,
+        output: Callable[[torch.Tensor], torch.Tensor] = torch.positive,
+        more_hidden: Sequence[int] = (),
+        column_means: torch.Tensor | None = None,
+        damping: float = 10.0,
+    ):
+        super().__init__(num_hidden, num_users, dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
+        self.activation, self.output, self.damping = activation, output, damping
+        sizes = [num_hidden, *more_hidden]
+        check_sizes(**{f"more_hidden[{i}]": size for i, size in enumerate(more_hidden)})
+        self.more = nn.ModuleList(nn.Linear(m, n) for m, n in pairwise(sizes))
+        if more_hidden:
+            self.decoder = nn.Linear(sizes[-1], num_users)
+            nn.init.normal_(self.decoder.weight, std=0.01)
+            nn.init.zeros_(self.decoder.bias)
+        # A user's weights lie side by side in memory, in both layers; the shape stays (k, users).
+        self.encoder.weight = nn.Parameter(self.encoder.weight.detach().t().contiguous().t())
+        self.register_buffer("column_means", column_means)
+
+    def forward(self, ratings: torch.Tensor, at: torch.Tensor | None = None) -> torch.Tensor:
+        """Predict stars, ``(num_cells,)``, at the cells of ``at``, or else at the ratings' own.
+
+        ``ratings`` and ``at`` are sparse CSR tensors ``(batch, num_users)``; of ``at`` only the
+        pattern counts. A batch without ratings gives the predictions of empty rows, a pattern
+        without cells an empty tensor.
+        """
+        inputs = Cells(ratings)
+        cells = inputs if at is None else Cells(at)
+        values = ratings.values()
+        if self.column_means is not None:
+            values = values - self.column_means[inputs.col]
+            sums = values.new_zeros(inputs.shape[0]).index_add(0, inputs.row, values)
+            row_means = sums / (inputs.crow.diff() + self.damping)  # (batch,)
+            values = values - row_means[inputs.row]
+        values = self.input_dropout(values)
+        hidden = SumRows.apply(values, self.encoder.weight.t(), inputs) + self.encoder.bias
+        hidden = self.dropout(self.activation(hidden))  # (batch, num_hidden)
+        for layer in self.more:
+            hidden = self.dropout(self.activation(layer(hidden)))
+        scores = DotCells.apply(hidden, self.decoder.weight, cells)  # (num_cells,)
+        predictions = self.output(scores + self.decoder.bias.index_select(0, cells.col))
+        if self.column_means is not None:
+            predictions = predictions + self.column_means[cells.col] + row_means[cells.row]
+        return predictions
+
+
+class HalfSquares(nn.Module):
+    """Half the sum of squared differences, over a fixed number of ``cells``.
+
+    With ``cells = batch_size * num_users`` this is d2l's :class:`L2Loss` on whole batches, so that
+    a weight decay means the same, for dense and for sparse predictions; in the shorter last batch
+    a rating keeps its weight. With ``cells = 1`` it is the paper's objective. No rating: 0.
+    """
+
+    def __init__(self, cells: int = 1):
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return a scalar for two tensors of equal shape."""
+        return ((predictions - targets) ** 2).sum() / (2 * self.cells)
+
+
+def evaluator_sparse(
+    net: nn.Module,
+    train_iter: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    test_ratings: RatingMatrix,
+    devices: list[torch.device],
+) -> float:
+    """Return a sparse network's RMSE on ``test_ratings``, in stars, computing nothing else.
+
+    ``train_iter`` gives the *training* rows in order; those of ``test_ratings`` are aligned with
+    them. Raises ``ValueError`` where they are not.
+    """
+    with evaluating(net):
+        return masked_rmse(_predict_aligned(net, train_iter, test_ratings, devices[0]))
+
+
+def _predict_aligned(net, train_iter, test_ratings, device):
+    """Give ``(predictions, ratings)`` at the test cells, one pair a batch of training rows."""
+    start = 0
+    for ratings, _ in train_iter:
+        stop = start + ratings.shape[0]
+        if stop > len(test_ratings) or ratings.shape[1] != test_ratings.shape[1]:
+            break
+        at, target = test_ratings[start:stop]
+        yield net(ratings.to(device), at.to(device)).cpu(), target
+        start = stop
+    else:
+        if start == len(test_ratings):
+            return
+    raise ValueError(
+        f"a test matrix of shape {test_ratings.shape} needs all its training rows, in order and "
+        f"with as many columns; they differ from row {start} on"
+    )

@@ -1,0 +1,296 @@
+"""The sparse model against the dense one, which is its oracle, and against finite differences."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd import gradcheck
+
+import autorec_d2l as d2l
+from autorec_d2l.matrix import Cells, DotCells, SumRows
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    ),
+]
+NUM_ITEMS, NUM_USERS, NUM_HIDDEN = 9, 7, 5
+
+
+def make_ratings(num_items=NUM_ITEMS, num_users=NUM_USERS, seed=0):
+    """Return a dense matrix with an empty row, a row of one rating, a full row, an empty column."""
+    generator = torch.Generator().manual_seed(seed)
+    dense = torch.randint(1, 6, (num_items, num_users), generator=generator).float()
+    dense *= torch.rand(num_items, num_users, generator=generator) < 0.4
+    dense[:, 3] = 0
+    dense[0] = 0
+    dense[1] = 0
+    dense[1, 2] = 4
+    dense[2] = torch.arange(num_users) % 5 + 1
+    return dense
+
+
+def compress(dense):
+    items, users = dense.nonzero(as_tuple=True)
+    return d2l.RatingMatrix(items, users, dense[items, users], tuple(dense.shape))
+
+
+def make_pair(sparse_options=None, dense_class=d2l.AutoRec, **dense_options):
+    """Return a dense and a sparse network with the same parameters, in float64."""
+    torch.manual_seed(1)
+    dense = dense_class(NUM_HIDDEN, NUM_USERS, dropout=0.0, **dense_options).double()
+    for parameter in dense.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    sparse = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, **sparse_options or {}).double()
+    sparse.load_state_dict(dense.state_dict())
+    return dense, sparse
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("product", [SumRows, DotCells])
+def test_backward_of_both_products_agrees_with_finite_differences(product, device):
+    ratings = make_ratings().double().to(device).to_sparse_csr()
+    cells = Cells(ratings)
+    rows = NUM_ITEMS if product is DotCells else None
+    left = torch.randn(rows, 3) if rows else torch.randn(len(cells.col))
+    inputs = [
+        tensor.double().to(device).requires_grad_() for tensor in (left, torch.randn(NUM_USERS, 3))
+    ]
+    assert gradcheck(lambda *tensors: product.apply(*tensors, cells), inputs)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    ("dense_class", "dense_options", "sparse_options"),
+    [
+        (d2l.AutoRec, {}, {}),
+        (d2l.BoundedAutoRec, {"input_dropout": 0.0}, {"output": d2l.bounded}),
+    ],
+    ids=["AutoRec", "BoundedAutoRec"],
+)
+def test_outputs_and_gradients_are_the_dense_ones(
+    dense_class, dense_options, sparse_options, device
+):
+    dense, sparse = make_pair(sparse_options, dense_class, **dense_options)
+    dense.to(device), sparse.to(device)
+    ratings = make_ratings().double().to(device)
+    rated = ratings != 0
+    expected, predictions = dense(ratings), sparse(ratings.to_sparse_csr())
+    torch.testing.assert_close(predictions, expected[rated], rtol=1e-10, atol=1e-10)
+    d2l.L2Loss()(expected, ratings).backward()
+    d2l.HalfSquares(ratings.numel())(predictions, ratings[rated]).backward()
+    for (name, parameter), other in zip(dense.named_parameters(), sparse.parameters(), strict=True):
+        assert parameter.grad.abs().max() > 0
+        torch.testing.assert_close(other.grad, parameter.grad, rtol=1e-5, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("row", [0, 1, 2], ids=["empty", "one rating", "full"])
+def test_gradients_of_a_single_row_are_the_dense_ones(row):
+    dense, sparse = make_pair()
+    ratings = make_ratings().double()[row : row + 1]
+    dense(ratings).square().sum().backward()
+    sparse(ratings.to_sparse_csr()).square().sum().backward()
+    for parameter, other in zip(dense.parameters(), sparse.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, parameter.grad, rtol=1e-5, atol=1e-12)
+
+
+def test_training_through_the_loop_gives_the_dense_history():
+    ratings, test = make_ratings(40, 30), make_ratings(40, 30, seed=5)
+    cells, histories = 8 * 30, []
+    for net_class, train, held_out, evaluator in (
+        (d2l.AutoRec, ratings, test, None),
+        (d2l.SparseAutoRec, compress(ratings), compress(test), d2l.evaluator_sparse),
+    ):
+        torch.manual_seed(3)  # the same weights and, in the hidden layer, the same dropout
+        net = net_class(16, 30)
+        history = d2l.train_recsys_rating(
+            net,
+            d2l.load_array((train,), 8, seed=2),
+            d2l.load_array((train,), 16, is_train=False),
+            d2l.HalfSquares(cells),
+            torch.optim.Adam(net.parameters(), lr=0.01, weight_decay=1e-3),
+            4,
+            devices=[torch.device("cpu")],
+            evaluator=evaluator,
+            inter_mat=held_out,
+        )
+        histories.append(torch.tensor(history[["train_rmse", "test_rmse"]].to_numpy()))
+    torch.testing.assert_close(histories[1], histories[0], rtol=1e-5, atol=0)
+    assert histories[0][-1, 0] < histories[0][0, 0] - 0.1  # it did learn
+
+
+def test_ratings_per_second_counts_ratings():
+    matrix = compress(make_ratings())
+    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS)
+    history = d2l.train_recsys_rating(
+        net,
+        d2l.load_array((matrix,), 4),
+        d2l.load_array((matrix,), 4, is_train=False),
+        d2l.HalfSquares(),
+        torch.optim.Adam(net.parameters()),
+        1,
+        evaluator=d2l.evaluator_sparse,
+        inter_mat=matrix,
+    )
+    ratings = history["ratings_per_s"] * history["seconds"]
+    assert ratings[1] == pytest.approx(len(matrix.values))
+
+
+def test_half_squares_is_l2loss_on_a_whole_batch():
+    predictions, targets = torch.randn(6, 4), torch.randn(6, 4)
+    torch.testing.assert_close(
+        d2l.HalfSquares(24)(predictions, targets), d2l.L2Loss()(predictions, targets)
+    )
+
+
+def test_state_dicts_interchange_and_weights_stay_side_by_side():
+    dense, sparse = make_pair()
+    assert list(dense.state_dict()) == list(sparse.state_dict())
+    dense.load_state_dict(sparse.state_dict())
+    for net in (sparse, copy.deepcopy(sparse), sparse.float()):
+        assert net.encoder.weight.shape == (NUM_HIDDEN, NUM_USERS)
+        assert net.encoder.weight.t().is_contiguous()
+
+
+def test_fused_adam_takes_the_same_steps_on_weights_stored_by_column():
+    ratings, target = compress(make_ratings())[:]
+    weights = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0)
+        trainer = torch.optim.Adam(net.parameters(), lr=0.1, weight_decay=0.01, fused=fused)
+        for _ in range(5):
+            trainer.zero_grad()
+            d2l.HalfSquares()(net(ratings), target).backward()
+            trainer.step()
+        weights.append(net.encoder.weight.detach())
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_evaluator_computes_test_cells_alone_and_agrees_with_the_dense_one():
+    dense, sparse = make_pair()
+    train, test = make_ratings(), make_ratings(seed=4)
+    devices = [torch.device("cpu")]
+    expected = d2l.evaluator(
+        dense.float(), d2l.load_array((train,), 4, is_train=False), test, devices
+    )
+    batches = d2l.load_array((compress(train),), 4, is_train=False)
+    sparse.float().train()
+    assert d2l.evaluator_sparse(sparse, batches, compress(test), devices) == pytest.approx(expected)
+    assert sparse.training
+    with pytest.raises(ValueError, match="differ from row 8 on"):
+        d2l.evaluator_sparse(sparse, batches, compress(test[:-1]), devices)
+    with pytest.raises(ValueError, match="differ from row 0 on"):
+        d2l.evaluator_sparse(sparse, batches, compress(test[:, :5]), devices)
+
+
+def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():
+    ratings, target = compress(make_ratings())[:]
+    torch.manual_seed(0)
+    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, input_dropout=0.5)
+    seen = []
+    handle = net.input_dropout.register_forward_hook(lambda *args: seen.append(args[-1]))
+    predictions = net(ratings)
+    handle.remove()
+    kept = seen[0] != 0
+    assert 0 < kept.sum() < len(target)
+    torch.testing.assert_close(seen[0][kept], 2 * target[kept])
+    assert predictions.shape == target.shape
+    net.eval()
+    undropped = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0)
+    undropped.load_state_dict(net.state_dict())
+    torch.testing.assert_close(net(ratings), undropped(ratings))
+
+
+@pytest.mark.parametrize("activation", [torch.tanh, torch.relu, nn.functional.selu])
+def test_deeper_networks_are_plain_layers_one_after_the_other(activation):
+    net = d2l.SparseAutoRec(
+        NUM_HIDDEN, NUM_USERS, 0.0, more_hidden=(3, 6), activation=activation, output=torch.relu
+    )
+    nn.init.normal_(net.decoder.weight)  # away from 0, where the last ReLU kinks
+    ratings = make_ratings()
+    hidden = activation(net.encoder(ratings))
+    for layer in net.more:
+        hidden = activation(layer(hidden))
+    expected = torch.relu(net.decoder(hidden))[ratings != 0]
+    assert [layer.out_features for layer in net.more] == [3, 6]
+    torch.testing.assert_close(net(compress(ratings)[:][0]), expected)
+
+
+def test_centring_takes_column_and_row_means_off_the_input_and_adds_them_to_the_output():
+    ratings = make_ratings()
+    rated = ratings != 0
+    mean = ratings[rated].mean()
+    column_means = mean + ((ratings - mean) * rated).sum(0) / (rated.sum(0) + 2)
+    torch.testing.assert_close(compress(ratings).column_means(damping=2), column_means)
+    rest = (ratings - column_means) * rated
+    row_means = rest.sum(1, keepdim=True) / (rated.sum(1, keepdim=True) + 4)
+    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, column_means=column_means, damping=4)
+    nn.init.normal_(net.encoder.weight)
+    hidden = torch.sigmoid(net.encoder((rest - row_means) * rated))
+    expected = net.decoder(hidden) + column_means + row_means
+    everywhere = torch.ones_like(ratings).to_sparse_csr()
+    predictions = net(compress(ratings)[:][0], at=everywhere).reshape(ratings.shape)
+    torch.testing.assert_close(predictions, expected)
+    assert "column_means" in net.state_dict()
+
+
+def test_a_batch_without_ratings_predicts_for_empty_rows_and_learns_nothing():
+    dense, sparse = make_pair()
+    empty, target = compress(make_ratings())[[0, 0]]
+    empty = empty.double()
+    predictions = sparse(empty)
+    assert predictions.shape == target.shape == (0,)
+    loss = d2l.HalfSquares()(predictions, target)
+    loss.backward()
+    assert loss == 0
+    assert all(not parameter.grad.any() for parameter in sparse.parameters())
+    elsewhere = torch.ones(2, NUM_USERS).double().to_sparse_csr()
+    expected = dense.eval()(torch.zeros(2, NUM_USERS).double())
+    torch.testing.assert_close(sparse(empty, at=elsewhere), expected.flatten())
+
+
+def test_batches_hold_the_rows_asked_for_in_that_order():
+    dense = make_ratings()
+    matrix = compress(dense)
+    assert len(matrix) == NUM_ITEMS
+    for index in ([2, 0, 5, 2], slice(3, 6), [-1]):
+        ratings, target = matrix[index]
+        torch.testing.assert_close(ratings.to_dense(), dense[index])
+        torch.testing.assert_close(target, dense[index][dense[index] != 0])
+    with pytest.raises(IndexError):
+        matrix[[NUM_ITEMS]]
+
+
+def test_a_matrix_sorts_its_pairs():
+    matrix = d2l.RatingMatrix(
+        torch.tensor([1, 0, 1]), torch.tensor([1, 2, 0]), torch.tensor([5, 3, 4]), (2, 3)
+    )
+    assert matrix[:][0].to_dense().tolist() == [[0, 0, 3], [4, 5, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "ratings", "shape", "message"),
+    [
+        ([0, 2], [0, 1], [3, 4], (2, 3), "row indices must be 0 to 1, got 0 to 2"),
+        ([0, 1], [-1, 1], [3, 4], (2, 3), "column indices must be 0 to 2, got -1 to 1"),
+        ([1, 0, 1], [2, 1, 2], [3, 4, 3], (2, 3), "row 1, column 2 .* rated twice"),
+        ([0, 1], [0, 1], [3, 5.5], (2, 3), "1 to 5 stars, got 3 to 5.5"),
+        ([0, 1], [0, 1], [0, 5], (2, 3), "1 to 5 stars, got 0 to 5"),
+        ([0, 1], [0, 1], [float("nan"), 5], (2, 3), "1 to 5 stars, got nan"),
+        ([], [], [], (2, 3), "the matrix is empty"),
+        ([0, 1], [0], [3, 4], (2, 3), "one length, got 2, 1 and 2"),
+        ([0.0, 1.0], [0, 1], [3, 4], (2, 3), "row indices must be whole numbers"),
+        ([0], [0], [3], (0, 3), "num_rows must be a whole number above 0"),
+    ],
+)
+def test_a_faulty_matrix_is_refused_when_it_is_made(rows, columns, ratings, shape, message):
+    with pytest.raises(ValueError, match=message):
+        d2l.RatingMatrix(*map(torch.tensor, (rows, columns, ratings)), shape)
+
+
+def test_a_hidden_layer_of_size_zero_is_refused():
+    with pytest.raises(ValueError, match=r"more_hidden\[1\] must be a whole number above 0"):
+        d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, more_hidden=(3, 0))
