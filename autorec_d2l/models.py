@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from torch import nn
 
@@ -91,5 +93,5 @@ def bounded(scores: torch.Tensor) -> torch.Tensor:
 def check_sizes(**sizes: int) -> None:
     """Raise ``ValueError`` naming the first argument that is not a whole number above 0."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, Integral) or size < 1:
             raise ValueError(f"{name} must be a whole number above 0, got {size!r}")
