@@ -1,8 +1,14 @@
-"""The real MovieLens-100K, read once for all tests that need it."""
+"""What several test files share: the real MovieLens-100K, read once, and one thread."""
 
 import pytest
+import torch
 
 import autorec_d2l as d2l
+
+
+def pytest_configure():
+    """Use one thread: the matrices are small, and threads that wait for a busy core are slow."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

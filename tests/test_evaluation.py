@@ -1,0 +1,138 @@
+"""RMSE over held-out cells: by hand, against numpy, and what the network is like afterwards."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import autorec_d2l as d2l
+
+CPU = [torch.device("cpu")]
+TRAIN = torch.tensor([[5.0, 0, 3, 0], [0, 4, 1, 2], [0, 0, 0, 0]])
+TEST = torch.tensor([[0.0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]])
+
+
+class Plus(nn.Module):
+    """Predict each input plus 1; write down in which state it was asked."""
+
+    def __init__(self, fail=False):
+        super().__init__()
+        self.fail, self.states = fail, []
+
+    def forward(self, ratings):
+        self.states.append((self.training, torch.is_grad_enabled()))
+        if self.fail:
+            raise RuntimeError("out of memory")
+        return ratings + 1
+
+
+class Table(nn.Module):
+    """Predict, for a user and an item, what stands in a table."""
+
+    def forward(self, users, items):
+        return (users + 10.0 * items) / 10
+
+
+def rows(batch_size=2):
+    return d2l.load_array((TRAIN,), batch_size, is_train=False)
+
+
+def triples(batch_size):
+    users, items = torch.tensor([1, 2, 3, 4, 5]), torch.tensor([1, 2, 3, 1, 2])
+    scores = torch.tensor([1.0, 2, 3, 4, 5])
+    return d2l.load_array((users, items, scores), batch_size, is_train=False)
+
+
+def test_autorec_rmse_by_hand():
+    # The cells of the test matrix: 1 against 2, 1 against 1, 1 against 5.
+    assert d2l.evaluator(Plus(), rows(), TEST, CPU) == pytest.approx(math.sqrt((1 + 0 + 16) / 3))
+
+
+def test_mf_rmse_by_hand():
+    # Errors 0.1, 0.2, 0.3, 1.4 - 4 and 2.5 - 5.
+    expected = math.sqrt((0.01 + 0.04 + 0.09 + 6.76 + 6.25) / 5)
+    assert d2l.evaluator_mf(Table(), triples(2), CPU) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_the_size_of_a_batch_does_not_matter(batch_size):
+    assert d2l.evaluator(Plus(), rows(batch_size), TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
+    whole = d2l.evaluator_mf(Table(), triples(5), CPU)
+    assert d2l.evaluator_mf(Table(), triples(batch_size), CPU) == pytest.approx(whole)
+
+
+def test_autorec_rmse_against_numpy():
+    random = np.random.default_rng(0)
+    train = random.integers(0, 6, (50, 40)).astype("float32")
+    test = np.where(train == 0, random.integers(0, 6, (50, 40)), 0)
+    torch.manual_seed(0)
+    net = d2l.AutoRec(8, 40)
+    predictions = net.eval()(torch.tensor(train)).detach().numpy()
+    expected = np.sqrt(np.mean((predictions[test > 0] - test[test > 0]) ** 2))
+    batches = d2l.load_array((torch.tensor(train),), 7, is_train=False)
+    assert d2l.evaluator(net.train(), batches, torch.tensor(test), CPU) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+def test_a_numpy_test_matrix_is_as_good_as_a_tensor(dtype):
+    found = d2l.evaluator(Plus(), rows(), TEST.numpy().astype(dtype), CPU)
+    assert found == pytest.approx(math.sqrt(17 / 3))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("fail", [True, False])
+def test_the_network_is_asked_in_eval_mode_without_gradients_and_gets_its_mode_back(training, fail):
+    net = Plus(fail).train(training)
+    if fail:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            d2l.evaluator(net, rows(), TEST, CPU)
+    else:
+        d2l.evaluator(net, rows(), TEST, CPU)
+    assert set(net.states) == {(False, False)}
+    assert net.training is training
+    assert torch.is_grad_enabled()
+
+
+def test_mf_is_asked_in_eval_mode_too():
+    class Watched(Table):
+        def forward(self, users, items):
+            assert not self.training
+            assert not torch.is_grad_enabled()
+            return super().forward(users, items)
+
+    net = Watched().train()
+    d2l.evaluator_mf(net, triples(2), CPU)
+    assert net.training
+
+
+def test_evaluating_gives_the_network():
+    net = Plus()
+    with d2l.evaluating(net) as same:
+        assert same is net
+        assert not net.training
+
+
+def test_an_empty_test_set_is_refused():
+    message = "the test set is empty: no cell of it is rated"
+    with pytest.raises(ValueError, match=message):
+        d2l.evaluator(Plus(), rows(), torch.zeros(3, 4), CPU)
+    with pytest.raises(ValueError, match=message):
+        d2l.evaluator_mf(Table(), [], CPU)
+    with pytest.raises(ValueError, match=message):
+        d2l.masked_rmse([])
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 4), (4, 3), (3,), (1, 4)])
+def test_matrices_of_different_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match="differ in shape; a test matrix needs the rows") as error:
+        d2l.evaluator(Plus(), rows(), torch.ones(shape), CPU)
+    assert "predictions (3, 4)" in str(error.value)
+    assert f"ratings {tuple(shape)}" in str(error.value)
+
+
+def test_the_sum_is_as_exact_as_float64():
+    predictions, ratings = torch.tensor([4097.0, 2]), torch.tensor([1.0, 1])
+    # In float32 4096**2 + 1 is 4096**2.
+    assert d2l.masked_rmse([(predictions, ratings)]) == math.sqrt((4096**2 + 1) / 2)

@@ -1,0 +1,173 @@
+"""``python -m autorec_d2l``, as a user runs it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import autorec_d2l as d2l
+from autorec_d2l import __main__ as command
+from autorec_d2l import download
+
+
+def run(*options, **variables):
+    """Run the command in a process of its own, with a progress bar and, as here, one thread."""
+    environment = {key: value for key, value in os.environ.items() if key != "TQDM_DISABLE"}
+    environment |= {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "autorec_d2l", *options],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def columns(out):
+    """Return the two lists of (stars, title) below the heading."""
+    lines = out[out.index("rated highest") :].splitlines()[1:]
+    pairs = ((line[:46].rstrip(), line[46:]) for line in lines)
+    return (
+        [tuple(cell.split("  ", 1)) for cell in column if cell]
+        for column in zip(*pairs, strict=True)
+    )
+
+
+def test_a_real_short_run_and_the_same_again(ml100k, capsys):
+    done = run("--epochs", "2", "--seed", "3", "--user", "7", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.splitlines()[0]
+    assert line.startswith("train RMSE ")
+    assert line.endswith(" stars")
+    assert 0.9 < float(line.split("test RMSE ")[1].split()[0]) < 1.2
+    liked, advice = columns(done.stdout)
+    assert len(liked) == len(advice) == 10
+    assert len(set(advice)) == 10
+    assert "ml-100k: read from" in done.stderr
+    assert "2/2" in done.stderr
+    assert "ratings/s=" in done.stderr
+    command.main(["--epochs", "2", "--seed", "3", "--user", "7", "--device", "cpu"])
+    assert capsys.readouterr().out == done.stdout
+
+
+@pytest.fixture
+def unpopular(monkeypatch):
+    """In the place of training: prefer the films with the fewest ratings, one star too far."""
+
+    class Unpopular(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = torch.nn.Parameter(torch.tensor(8.0))
+
+        def forward(self, ratings):
+            assert not self.training
+            return (self.shift - ratings.count_nonzero(1)[:, None] / 10).expand_as(ratings)
+
+    monkeypatch.setattr(command, "train", lambda *args: Unpopular())
+
+
+def test_films_are_new_to_the_user_and_have_20_ratings(ml100k, unpopular, capsys):
+    command.main(["--user", "13", "--seed", "1"])
+    _, advice = columns(capsys.readouterr().out)
+    train_data, _ = d2l.split_data_ml100k(*ml100k, seed=1)
+    counts = train_data["item_id"].value_counts()
+    seen = set(train_data.loc[train_data["user_id"] == 13, "item_id"])
+    eligible = sorted((n, item) for item, n in counts.items() if n >= 20 and item not in seen)
+    titles = d2l.read_items_ml100k().set_index("item_id")["title"].str[:40]
+    # Predictions are above 5 for all of these; what is shown stays within the scale.
+    assert advice == [("5.00", titles[item]) for _, item in eligible[:10]]
+
+
+def test_the_users_own_films_stand_beside_them(ml100k, unpopular, capsys):
+    command.main(["--user", "13", "--seed", "1"])
+    liked, _ = columns(capsys.readouterr().out)
+    train_data, _ = d2l.split_data_ml100k(*ml100k, seed=1)
+    own = train_data[train_data["user_id"] == 13].sort_values("item_id")
+    own = own.sort_values("rating", ascending=False, kind="stable").head(10)
+    titles = d2l.read_items_ml100k().set_index("item_id")["title"].str[:40]
+    assert liked == [(str(r.rating), titles[r.item_id]) for r in own.itertuples()]
+
+
+@pytest.mark.parametrize("count", [0, 3, 12])
+def test_best_first_gives_ten_at_most_of_those_eligible(count):
+    stars = torch.arange(20.0)
+    assert command.best_first(stars, stars < count) == list(range(count))[::-1][:10]
+
+
+def test_of_equal_stars_the_first_film_comes_first():
+    assert command.best_first(torch.tensor([1.0, 2, 2, 1]), torch.tensor([1, 1, 1, 0]) > 0) == [
+        1,
+        2,
+        0,
+    ]
+
+
+def test_help_names_every_option_and_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: python -m autorec_d2l")
+    for option in ("--epochs", "--seed", "--device", "--user", "(default: 25)"):
+        assert option in shown
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--epochs", "0", "must be a whole number 1 to 10000, got 0"),
+        ("--epochs", "many", "must be a whole number 1 to 10000, got many"),
+        ("--epochs", "2.5", "must be a whole number 1 to 10000, got 2.5"),
+        ("--epochs", "²", "must be a whole number 1 to 10000, got ²"),
+        ("--user", "0", "must be a whole number 1 to 943, got 0"),
+        ("--user", "944", "must be a whole number 1 to 943, got 944"),
+        ("--seed", "-1", "must be a whole number 0 to 4294967295, got -1"),
+        ("--seed", "4294967296", "must be a whole number 0 to 4294967295, got 4294967296"),
+        ("--device", "abacus", "abacus cannot be used here: "),
+        ("--device", "meta", "meta cannot be used here: "),
+        ("--device", "cuda:99", "cuda:99 cannot be used here: "),
+    ],
+)
+def test_a_bad_option_is_one_clear_error_line(capsys, option, value, reason):
+    with pytest.raises(SystemExit) as stop:
+        command.main([option, value])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err.split("python -m autorec_d2l: error: ")[1]
+    assert error.startswith(f"argument {option}: {reason}")
+
+
+def test_an_unknown_option_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["--epoch5"])
+    assert stop.value.code == 2
+    assert "unrecognized arguments: --epoch5" in capsys.readouterr().err
+
+
+def test_without_data_it_ends_with_the_message_and_no_traceback(tmp_path):
+    (tmp_path / "file").touch()
+    done = run(AUTOREC_D2L_DATA=str(tmp_path / "file" / "below"))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(
+        f"The data folder {tmp_path / 'file' / 'below'} cannot be written"
+    )
+    assert "AUTOREC_D2L_DATA" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_if_no_source_serves_the_message_is_what_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOREC_D2L_DATA", str(tmp_path))
+    monkeypatch.setitem(download.SOURCES, "ml-100k", [])
+    with pytest.raises(SystemExit, match="ml-100k could not be had from any source:") as stop:
+        command.main([])
+    assert f"Place ml-100k.zip (or the unpacked folder ml-100k) into {tmp_path}" in stop.value.code
+
+
+def test_stopped_before_the_first_epoch_it_recommends_nothing(ml100k, monkeypatch):
+    monkeypatch.setattr(
+        command.d2l, "train_recsys_rating", lambda *args, **kwargs: d2l.read_items_ml100k()[:0]
+    )
+    with pytest.raises(SystemExit, match="No epoch was finished, so there is nothing to recommend"):
+        command.main([])
