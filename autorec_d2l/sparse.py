@@ -17,6 +17,33 @@ from autorec_d2l.matrix import Cells, DotCells, RatingMatrix, SumRows
 from autorec_d2l.models import AutoRec, check_sizes
 
 
+class SparseLinear(nn.Module):
+    """:class:`torch.nn.Linear` for sparse inputs, which adds up a row of weights for each rating.
+
+    ``weight`` is ``(num_users, num_hidden)``, so that the weights of a user lie side by side in
+    memory, for this product and for the optimizer; a state dict has it as ``nn.Linear`` does.
+    """
+
+    def __init__(self, linear: nn.Linear):
+        super().__init__()
+        self.weight = nn.Parameter(linear.weight.detach().t().contiguous())
+        self.bias = linear.bias
+
+    def forward(self, values: torch.Tensor, cells: Cells) -> torch.Tensor:
+        """Return ``(batch, num_hidden)`` for the ``values`` at ``cells``, ``(num_cells,)``."""
+        return SumRows.apply(values, self.weight, cells) + self.bias
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f"{prefix}weight"] = destination[f"{prefix}weight"].t()
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        name = f"{prefix}weight"
+        if name in state_dict:
+            state_dict = {**state_dict, name: state_dict[name].t()}
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
 class SparseAutoRec(AutoRec):
     """:class:`AutoRec` on sparse rows: same parameters, same numbers, no work on empty cells.
 
@@ -55,8 +82,7 @@ class SparseAutoRec(AutoRec):
             self.decoder = nn.Linear(sizes[-1], num_users)
             nn.init.normal_(self.decoder.weight, std=0.01)
             nn.init.zeros_(self.decoder.bias)
-        # A user's weights lie side by side in memory, in both layers; the shape stays (k, users).
-        self.encoder.weight = nn.Parameter(self.encoder.weight.detach().t().contiguous().t())
+        self.encoder = SparseLinear(self.encoder)
         self.register_buffer("column_means", column_means)
 
     def forward(self, ratings: torch.Tensor, at: torch.Tensor | None = None) -> torch.Tensor:
@@ -74,8 +100,7 @@ class SparseAutoRec(AutoRec):
             sums = values.new_zeros(inputs.shape[0]).index_add(0, inputs.row, values)
             row_means = sums / (inputs.crow.diff() + self.damping)  # (batch,)
             values = values - row_means[inputs.row]
-        values = self.input_dropout(values)
-        hidden = SumRows.apply(values, self.encoder.weight.t(), inputs) + self.encoder.bias
+        hidden = self.encoder(self.input_dropout(values), inputs)
         hidden = self.dropout(self.activation(hidden))  # (batch, num_hidden)
         for layer in self.more:
             hidden = self.dropout(self.activation(layer(hidden)))

@@ -109,7 +109,7 @@ def _train_epoch(net, train_iter, loss, trainer, device, scheduler) -> dict[str,
         predictions = net(*features or [target])
         # The gradients of the processes are averaged. Weighted by the rows of each, the means
         # over all cells of their rows make the mean over all cells of the batch, exactly.
-        batch_loss = loss(predictions, target) * (size * len(target) / len(batch[-1]))
+        batch_loss = loss(predictions, target) * (size * len(target) / max(len(batch[-1]), 1))
         trainer.zero_grad()
         batch_loss.backward()
         trainer.step()
