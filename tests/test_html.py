@@ -17,6 +17,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+import autorec_d2l
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -114,6 +116,13 @@ def test_every_page_is_there(html):
 def test_pages_as_they_lie_on_the_disk(html):
     faults = [f"{path.name}: {fault}" for path in pages(html) for fault in static_faults(path)]
     assert not faults, "\n".join(faults)
+
+
+def test_every_public_name_is_in_the_library_reference(html):
+    ids = Page((html / "book" / "api.html").read_text(encoding="utf-8")).ids
+    public = {name: getattr(autorec_d2l, name) for name in autorec_d2l.__all__}
+    described = {f"{thing.__module__}.{name}" for name, thing in public.items() if callable(thing)}
+    assert described - ids == set()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ was broken on purpose, because a guard that cannot fail guards nothing.
 
 import ast
 import copy
+import functools
 import re
 import runpy
 from pathlib import Path
@@ -152,6 +153,7 @@ def definitions(source):
     return found
 
 
+@functools.cache
 def library():
     found = {}
     for module in (ROOT / "autorec_d2l").glob("*.py"):
