@@ -15,10 +15,13 @@ from autorec_d2l.data import (
 from autorec_d2l.devices import process_group, try_all_gpus, try_gpu
 from autorec_d2l.download import DataUnavailableError
 from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_rmse
+from autorec_d2l.fitting import Fit, fit_autorec, initialise, train_quietly
 from autorec_d2l.matrix import RatingMatrix
 from autorec_d2l.models import MF, AutoRec, BoundedAutoRec, bounded
 from autorec_d2l.plotting import COLORS, plot_history, set_style
+from autorec_d2l.results import read_results
 from autorec_d2l.sparse import HalfSquares, SparseAutoRec, evaluator_sparse
+from autorec_d2l.sweep import compare, run_sweep, tune
 from autorec_d2l.training import (
     L2Loss,
     get_dataloader_workers,
@@ -31,17 +34,21 @@ __all__ = [
     "AutoRec",
     "BoundedAutoRec",
     "DataUnavailableError",
+    "Fit",
     "HalfSquares",
     "L2Loss",
     "RatingMatrix",
     "RolloverBatchSampler",
     "SparseAutoRec",
     "bounded",
+    "compare",
     "evaluating",
     "evaluator",
     "evaluator_mf",
     "evaluator_sparse",
+    "fit_autorec",
     "get_dataloader_workers",
+    "initialise",
     "load_array",
     "load_data_ml100k",
     "masked_rmse",
@@ -50,10 +57,14 @@ __all__ = [
     "read_data_ml1m",
     "read_data_ml100k",
     "read_items_ml100k",
+    "read_results",
+    "run_sweep",
     "set_style",
     "split_and_load_ml100k",
     "split_data_ml100k",
+    "train_quietly",
     "train_recsys_rating",
     "try_all_gpus",
     "try_gpu",
+    "tune",
 ]

@@ -1,0 +1,170 @@
+"""Fit a model to a table of ratings, and predict at the rows of another table.
+
+Sweeps and comparisons call functions of this form, so that models of every kind go through the
+same protocol: ``fit(train_data, held_out, sizes, num_epochs, seed, **settings)`` gives a
+:class:`Fit`. Settings are words and numbers, so that a results file can hold them.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import nn
+
+from autorec_d2l.batches import load_array
+from autorec_d2l.data import load_data_ml100k
+from autorec_d2l.evaluation import evaluating
+from autorec_d2l.matrix import RatingMatrix
+from autorec_d2l.models import bounded
+from autorec_d2l.sparse import HalfSquares, SparseAutoRec, evaluator_sparse
+from autorec_d2l.training import train_recsys_rating
+
+ACTIVATIONS = {
+    "identity": torch.positive,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "selu": nn.functional.selu,
+    "gelu": nn.functional.gelu,
+    "bounded": bounded,
+}
+INITS = ("zero", "mean", "scaled")
+
+
+class Fit(NamedTuple):
+    """A trained model: how it was trained, what it predicts, and how large it is."""
+
+    history: pd.DataFrame  # of train_recsys_rating; test_rmse is on the held-out ratings, or NaN
+    predict: Callable[[pd.DataFrame], torch.Tensor]  # a table to (num_ratings,) stars, unclipped
+    num_parameters: int
+
+
+def fit_autorec(
+    train_data: pd.DataFrame,
+    held_out: pd.DataFrame | None,
+    sizes: tuple[int, int],
+    num_epochs: int,
+    seed: int,
+    *,
+    num_hidden: int = 500,
+    more_hidden: Sequence[int] = (),
+    encoder: str = "sigmoid",
+    decoder: str = "identity",
+    dropout: float = 0.05,
+    input_dropout: float = 0.0,
+    lr: float = 0.002,
+    wd: float = 1e-5,
+    batch_size: int = 256,
+    init: str | Callable[[SparseAutoRec, RatingMatrix], None] = "zero",
+    user_based: bool = False,
+    centred: bool = False,
+) -> Fit:
+    """Fit AutoRec with Adam; the defaults are d2l's.
+
+    ``sizes`` is ``(num_users, num_items)``. ``held_out`` ratings, if given, are predicted after
+    every epoch. ``encoder`` and ``decoder`` are names of :data:`ACTIVATIONS`. ``init`` is one of
+    :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
+    ``centred`` takes column and row means off the input (see :class:`SparseAutoRec`).
+    ``user_based`` makes the users the rows.
+
+    Raises ``ValueError`` for other names and ``FloatingPointError`` if the loss becomes infinite.
+    """
+    for name in (encoder, decoder):
+        if name not in ACTIVATIONS:
+            raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
+    ratings = _matrix(train_data, sizes, user_based)
+    torch.manual_seed(seed)
+    net = SparseAutoRec(
+        num_hidden,
+        ratings.shape[1],
+        dropout,
+        input_dropout=input_dropout,
+        activation=ACTIVATIONS[encoder],
+        output=ACTIVATIONS[decoder],
+        more_hidden=more_hidden,
+        column_means=ratings.column_means() if centred else None,
+    )
+    if callable(init):
+        init(net, ratings)
+    else:
+        initialise(net, init, ratings)
+    rows = load_array((ratings,), 1024, is_train=False)
+    history = train_quietly(
+        net,
+        load_array((ratings,), batch_size, seed=seed),
+        rows,
+        HalfSquares(batch_size * ratings.shape[1]),
+        torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd, fused=True),
+        num_epochs,
+        [torch.device("cpu")],  # where its sparse products are measured
+        evaluator=evaluator_sparse if held_out is not None else _no_evaluation,
+        inter_mat=_matrix(held_out, sizes, user_based) if held_out is not None else None,
+    )
+
+    def predict(table: pd.DataFrame) -> torch.Tensor:
+        users, items, scores, _ = load_data_ml100k(table, *sizes)
+        cells = _matrix(table, sizes, user_based)
+        with evaluating(net):
+            sorted_stars = net(ratings[:][0], at=cells[:][0])  # by row, then column
+        order = (users * sizes[1] + items if user_based else items * sizes[0] + users).argsort()
+        return torch.empty_like(scores).index_copy(0, order, sorted_stars)
+
+    return Fit(history, predict, sum(p.numel() for p in net.parameters()))
+
+
+def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
+    """Set the weights in place before training.
+
+    ``zero``
+        As d2l: weights from Normal(0, 0.01), biases 0. (Further layers as torch makes them.)
+    ``mean``
+        The same, but the bias of the decoder makes the first prediction the mean of ``ratings``.
+    ``scaled``
+        As ``mean``, with weights from Normal(0, 1 / number of inputs), a variance.
+
+    Raises ``ValueError`` for another word.
+    """
+    if how not in INITS:
+        raise ValueError(f"init must be one of {', '.join(INITS)}, got {how!r}")
+    with torch.no_grad():
+        if how == "scaled":
+            inputs = [ratings.shape[1], *(layer.in_features for layer in (*net.more, net.decoder))]
+            layers = [net.encoder, *net.more, net.decoder]
+            for layer, num_inputs in zip(layers, inputs, strict=True):
+                layer.weight.normal_(0, num_inputs**-0.5)
+                layer.bias.zero_()
+        if how != "zero" and net.column_means is None:
+            mean = ratings.values.mean()
+            net.decoder.bias.fill_(((mean - 1) / 4).logit() if net.output is bounded else mean)
+
+
+def train_quietly(net: nn.Module, *arguments, **named) -> pd.DataFrame:
+    """Call :func:`train_recsys_rating` without its progress bar and its last line.
+
+    Ctrl-C, after which a training returns the epochs that it has, is passed on to the caller:
+    in a comparison a training that was cut short counts for nothing.
+    """
+    num_epochs = arguments[4]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        history = train_recsys_rating(net, *arguments, **named)
+    if len(history) < num_epochs:
+        raise KeyboardInterrupt
+    return history
+
+
+def _matrix(table: pd.DataFrame, sizes: tuple[int, int], user_based: bool) -> RatingMatrix:
+    """Return a table of ratings as a matrix whose rows are items, or users."""
+    users, items, scores, _ = load_data_ml100k(table, *sizes)
+    if user_based:
+        return RatingMatrix(users, items, scores, sizes)
+    return RatingMatrix(items, users, scores, sizes[::-1])
+
+
+def _no_evaluation(*_) -> float:
+    return math.nan
