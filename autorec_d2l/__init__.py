@@ -21,7 +21,7 @@ from autorec_d2l.models import MF, AutoRec, BoundedAutoRec, bounded
 from autorec_d2l.plotting import COLORS, plot_history, set_style
 from autorec_d2l.results import read_results
 from autorec_d2l.sparse import HalfSquares, SparseAutoRec, evaluator_sparse
-from autorec_d2l.sweep import compare, run_sweep, tune
+from autorec_d2l.sweep import compare, paired_interval, run_sweep, tune
 from autorec_d2l.training import (
     L2Loss,
     get_dataloader_workers,
@@ -52,6 +52,7 @@ __all__ = [
     "load_array",
     "load_data_ml100k",
     "masked_rmse",
+    "paired_interval",
     "plot_history",
     "process_group",
     "read_data_ml1m",

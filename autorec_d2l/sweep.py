@@ -144,27 +144,42 @@ def compare(table: pd.DataFrame, default: str) -> pd.DataFrame:
 
     Returns a row a model, in the order of ``table``: ``test_rmse`` and its ``std`` over splits;
     ``difference``, the mean of (model minus default) in stars, negative where the model is better;
-    ``low`` and ``high``, the ends of its 95 % interval (Student's t over the splits); and
-    ``better_on``, the number of splits on which the model is better.
+    ``low`` and ``high``, the ends of its 95 % interval; and ``better_on``, the number of splits on
+    which the model is better.
 
-    Raises ``ValueError`` for fewer than 2 splits or more than 10, and where one is missing.
+    Raises ``ValueError`` as :func:`paired_interval` does, and where a split is missing.
     """
     rmse = table.pivot(index="split", columns="model", values="test_rmse")
     rmse = rmse[table["model"].unique()]  # (splits, models)
-    if rmse.isna().any(axis=None) or not 2 <= len(rmse) <= 10:
-        raise ValueError(f"a comparison needs all models on 2 to 10 splits, got\n{rmse}")
+    if rmse.isna().any(axis=None):
+        raise ValueError(f"every model is needed on every split, got\n{rmse}")
     difference = rmse.sub(rmse[default], axis=0)
-    half = _T[len(rmse) - 1] * difference.std() / len(rmse) ** 0.5
+    mean, half_width = paired_interval(difference)
     return pd.DataFrame(
         {
             "test_rmse": rmse.mean(),
             "std": rmse.std(),
-            "difference": difference.mean(),
-            "low": difference.mean() - half,
-            "high": difference.mean() + half,
+            "difference": mean,
+            "low": mean - half_width,
+            "high": mean + half_width,
             "better_on": (difference < 0).sum(),
         }
     )
+
+
+def paired_interval(differences: pd.Series | pd.DataFrame) -> tuple[Any, Any]:
+    """Return the mean of differences by split, and half the width of its 95 % interval.
+
+    ``differences`` is a series, ``(splits,)``, or a table, ``(splits, models)``. The interval is
+    Student's t, for 2 to 10 splits; the splits overlap in their training ratings, so that it is
+    somewhat too narrow for data that are new altogether.
+
+    Raises ``ValueError`` for fewer or more splits.
+    """
+    if len(differences) - 1 not in _T:
+        raise ValueError(f"an interval needs 2 to 10 splits, got {len(differences)}")
+    half_width = _T[len(differences) - 1] * differences.std() / len(differences) ** 0.5
+    return differences.mean(), half_width
 
 
 def _key(label: str, split: int, num_epochs: int, settings: Settings) -> str:
