@@ -7,6 +7,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours, told apart with any colour vision and on light and dark pages.
 COLORS = {
@@ -47,5 +48,6 @@ def plot_history(histories: dict[str, pd.DataFrame], ax: plt.Axes | None = None)
         ax.plot(history.index, history["test_rmse"], color=color, label=f"{label}, test")
         ax.plot(history.index, history["train_rmse"], "--", color=color, label=f"{label}, train")
     ax.set(xlabel="epoch", ylabel="RMSE (stars)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
     ax.legend()
     return ax
