@@ -172,11 +172,13 @@ def _sum_rows(offsets, indices, weights, dense) -> torch.Tensor:
 
 
 def _dot_cells(cells, left, right) -> torch.Tensor:
-    zeros = left.new_zeros(len(cells.col))
+    # By column: each row of `right` is then read once a batch, and `left` stays in the cache.
+    ccol, row, order = cells.by_column
     pattern = torch.sparse_csr_tensor(
-        cells.crow, cells.col, zeros, cells.shape, check_invariants=False
+        ccol, row, left.new_zeros(len(row)), cells.shape[::-1], check_invariants=False
     )
-    return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0).values()
+    dots = torch.sparse.sampled_addmm(pattern, right, left.t(), beta=0).values()
+    return torch.empty_like(dots).index_copy_(0, order, dots)
 
 
 def count_offsets(indices: torch.Tensor, size: int) -> torch.Tensor:
