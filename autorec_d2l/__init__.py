@@ -3,6 +3,7 @@
 ``import autorec_d2l as d2l`` and read on as in Dive into Deep Learning.
 """
 
+from autorec_d2l.baselines import fit_biases, fit_dense_autorec, fit_mean, fit_mf
 from autorec_d2l.batches import RolloverBatchSampler, load_array
 from autorec_d2l.data import (
     load_data_ml100k,
@@ -14,7 +15,7 @@ from autorec_d2l.data import (
 )
 from autorec_d2l.devices import process_group, try_all_gpus, try_gpu
 from autorec_d2l.download import DataUnavailableError
-from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_rmse
+from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_mae, masked_rmse
 from autorec_d2l.fitting import Fit, fit_autorec, initialise, train_quietly
 from autorec_d2l.matrix import RatingMatrix
 from autorec_d2l.models import MF, AutoRec, BoundedAutoRec, bounded
@@ -47,10 +48,15 @@ __all__ = [
     "evaluator_mf",
     "evaluator_sparse",
     "fit_autorec",
+    "fit_biases",
+    "fit_dense_autorec",
+    "fit_mean",
+    "fit_mf",
     "get_dataloader_workers",
     "initialise",
     "load_array",
     "load_data_ml100k",
+    "masked_mae",
     "masked_rmse",
     "paired_interval",
     "plot_history",

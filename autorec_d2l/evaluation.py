@@ -45,6 +45,17 @@ def masked_rmse(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
     return (squared_error / count) ** 0.5
 
 
+def masked_mae(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    """Return the mean absolute error over the rated cells, in stars.
+
+    ``pairs`` are as for :func:`masked_rmse`, and so are the errors that it raises.
+    """
+    pairs = list(pairs)
+    masked_rmse(pairs)  # for its checks
+    errors = [(predictions - ratings)[ratings != 0].double() for predictions, ratings in pairs]
+    return float(torch.cat(errors).abs().mean())
+
+
 def evaluator(
     network: nn.Module,
     inter_matrix: Iterable[torch.Tensor],

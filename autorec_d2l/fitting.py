@@ -64,6 +64,8 @@ def fit_autorec(
     init: str | Callable[[SparseAutoRec, RatingMatrix], None] = "zero",
     user_based: bool = False,
     centred: bool = False,
+    one_cycle: bool = False,
+    decay_biases: bool = True,
 ) -> Fit:
     """Fit AutoRec with Adam; the defaults are d2l's.
 
@@ -71,7 +73,8 @@ def fit_autorec(
     every epoch. ``encoder`` and ``decoder`` are names of :data:`ACTIVATIONS`. ``init`` is one of
     :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
     ``centred`` takes column and row means off the input (see :class:`SparseAutoRec`).
-    ``user_based`` makes the users the rows.
+    ``user_based`` makes the users the rows. ``one_cycle`` lets the learning rate rise to ``lr``
+    and fall again over all epochs. Without ``decay_biases`` weights alone decay, as in the paper.
 
     Raises ``ValueError`` for other names and ``FloatingPointError`` if the loss becomes infinite.
     """
@@ -94,17 +97,23 @@ def fit_autorec(
         init(net, ratings)
     else:
         initialise(net, init, ratings)
-    rows = load_array((ratings,), 1024, is_train=False)
+    train_iter = load_array((ratings,), batch_size, seed=seed)
+    trainer = _adam(net, lr, wd, decay_biases)
+    scheduler = None
+    if one_cycle:
+        total_steps = num_epochs * len(train_iter)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(trainer, lr, total_steps=total_steps)
     history = train_quietly(
         net,
-        load_array((ratings,), batch_size, seed=seed),
-        rows,
+        train_iter,
+        load_array((ratings,), 1024, is_train=False),
         HalfSquares(batch_size * ratings.shape[1]),
-        torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd, fused=True),
+        trainer,
         num_epochs,
         [torch.device("cpu")],  # where its sparse products are measured
         evaluator=evaluator_sparse if held_out is not None else _no_evaluation,
         inter_mat=_matrix(held_out, sizes, user_based) if held_out is not None else None,
+        scheduler=scheduler,
     )
 
     def predict(table: pd.DataFrame) -> torch.Tensor:
@@ -164,6 +173,14 @@ def _matrix(table: pd.DataFrame, sizes: tuple[int, int], user_based: bool) -> Ra
     if user_based:
         return RatingMatrix(users, items, scores, sizes)
     return RatingMatrix(items, users, scores, sizes[::-1])
+
+
+def _adam(net, lr, wd, decay_biases) -> torch.optim.Optimizer:
+    """Return the optimizer; it tells weights from biases by their dimensions."""
+    weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    biases = [parameter for parameter in net.parameters() if parameter.ndim == 1]
+    groups = [{"params": weights}, {"params": biases, "weight_decay": wd if decay_biases else 0.0}]
+    return torch.optim.Adam(groups, lr=lr, weight_decay=wd, fused=True)
 
 
 def _no_evaluation(*_) -> float:

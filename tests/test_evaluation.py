@@ -56,6 +56,23 @@ def test_mf_rmse_by_hand():
     assert d2l.evaluator_mf(Table(), triples(2), CPU) == pytest.approx(expected)
 
 
+def test_mae_by_hand():
+    # Errors -1 and 3 in one pair, 0.5 in the other: one mean over all three.
+    pairs = [
+        (torch.tensor([[1.0, 9], [5, 4]]), torch.tensor([[2.0, 0], [2, 0]])),
+        (torch.tensor([4.5]), torch.tensor([4.0])),
+    ]
+    assert d2l.masked_mae(pairs) == pytest.approx(4.5 / 3)
+    assert d2l.masked_mae(iter(pairs)) == d2l.masked_mae(pairs)
+
+
+def test_mae_refuses_what_rmse_refuses():
+    with pytest.raises(ValueError, match="differ in shape"):
+        d2l.masked_mae([(torch.ones(2), torch.ones(3, 2))])
+    with pytest.raises(ValueError, match="empty"):
+        d2l.masked_mae([(torch.ones(2), torch.zeros(2))])
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
 def test_the_size_of_a_batch_does_not_matter(batch_size):
     assert d2l.evaluator(Plus(), rows(batch_size), TEST, CPU) == pytest.approx(math.sqrt(17 / 3))

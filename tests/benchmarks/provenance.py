@@ -20,15 +20,15 @@ def machine():
     return f"{name}, {cores} cores"
 
 
-def write_results(table, name):
+def write_results(table, name, packages=("torch", "numpy")):
     """Write `table` with the command that made it; paths in the command become PATH."""
     words = ["PATH" if os.sep in word else word for word in sys.argv[1:]]
     command = " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *words])
-    packages = ", ".join(f"{package} {version(package)}" for package in ("torch", "numpy"))
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / name).open("w", encoding="utf-8") as file:
         file.write(f"# command: {command}\n")
-        file.write(f"# versions: python {platform.python_version()}, {packages}\n")
+        file.write(f"# versions: python {platform.python_version()}, {versions}\n")
         file.write(f"# machine: {machine()}\n# date: {date.today()}\n")
         table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
-    print(f"{machine()}; {packages}; wrote results/{name}")
+    print(f"{machine()}; {versions}; wrote results/{name}")

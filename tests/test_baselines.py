@@ -1,0 +1,77 @@
+"""The models to beat: by hand where that is possible, and none reads what it is asked about."""
+
+import pandas as pd
+import pytest
+import torch
+
+import autorec_d2l as d2l
+
+SIZES = (3, 4)  # users, items
+TRAIN = pd.DataFrame(
+    [(1, 1, 5), (1, 2, 4), (2, 1, 3), (2, 3, 2), (3, 2, 1)],
+    columns=["user_id", "item_id", "rating"],
+)
+ASKED = pd.DataFrame([(3, 4, 1), (1, 3, 5)], columns=TRAIN.columns)
+FITS = [d2l.fit_mean, d2l.fit_biases, d2l.fit_mf, d2l.fit_dense_autorec, d2l.fit_autorec]
+
+
+def test_mean_by_hand():
+    assert d2l.fit_mean(TRAIN, None, SIZES).predict(ASKED).tolist() == [3, 3]
+
+
+def test_biases_by_hand():
+    # Item 3 has one rating, 1 below the mean of 3: -1 / (1 + 1). What then remains of user 1 is
+    # 2 - 2/3 (item 1 has a bias of (2 + 0) / (2 + 1)) and 1 - (-1/3): 8/3, over 2 + 1 ratings.
+    # Item 4 has none; of user 3 remains -2 - (-1/3), over 1 + 1.
+    predictions = d2l.fit_biases(TRAIN, None, SIZES, damping=1.0).predict(ASKED)
+    assert predictions.tolist() == pytest.approx([3 - 5 / 6, 3 - 1 / 2 + 8 / 9], abs=1e-6)
+
+
+@pytest.mark.parametrize("fit", FITS, ids=lambda fit: fit.__name__)
+def test_predictions_follow_the_rows_and_not_the_ratings(fit):
+    fitted = fit(TRAIN, None, SIZES, 2, 0)
+    predictions = fitted.predict(ASKED)
+    assert predictions.shape == (2,)
+    assert torch.equal(fitted.predict(ASKED.iloc[[1, 0]]).flip(0), predictions)
+    assert torch.equal(fitted.predict(ASKED.assign(rating=3)), predictions)
+    watched = [fit(TRAIN, held_out, SIZES, 2, 0) for held_out in (ASKED, ASKED.assign(rating=3))]
+    assert torch.equal(watched[0].predict(ASKED), watched[1].predict(ASKED))
+
+
+def test_mf_learns_what_the_lesson_learns(ml100k):
+    """Two epochs of `fit_mf` are two epochs of the loop that the chapter shows."""
+    data, *sizes = ml100k
+    train, test = d2l.split_data_ml100k(data, *sizes)
+    fitted = d2l.fit_mf(train, test, sizes, 2, 0)
+    torch.manual_seed(0)
+    net = d2l.MF(30, *sizes)
+    *triples, _ = d2l.load_data_ml100k(train, *sizes)
+    train_iter = d2l.load_array(triples, 512, seed=0)
+    trainer = torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5, fused=True)
+    for _ in range(2):
+        for users, items, scores in train_iter:
+            trainer.zero_grad()
+            (((net(users, items) - scores) ** 2).mean() / 2).backward()
+            trainer.step()
+    users, items, scores, _ = d2l.load_data_ml100k(test, *sizes)
+    with torch.no_grad():
+        rmse = d2l.masked_rmse([(net(users, items), scores)])
+    assert fitted.history["test_rmse"].iloc[-1] == pytest.approx(rmse, abs=1e-6)
+
+
+def test_centred_mf_starts_at_the_mean():
+    for centred, start in ((False, 0), (True, 3)):
+        fitted = d2l.fit_mf(TRAIN, None, SIZES, 1, 0, lr=1e-9, centred=centred)
+        assert (fitted.predict(ASKED) - start).abs().max() < 0.1
+
+
+def test_dense_and_sparse_autorec_agree_on_whole_batches():
+    """Where the rows fill every batch, the two are one model up to Adam's rounding."""
+    ratings = torch.randint(0, 6, (256, 20), generator=torch.Generator().manual_seed(0))
+    items, users = ratings.nonzero(as_tuple=True)
+    table = pd.DataFrame(
+        {"user_id": users + 1, "item_id": items + 1, "rating": ratings[items, users]}
+    )
+    dense = d2l.fit_dense_autorec(table, None, (20, 256), 3, 0)
+    sparse = d2l.fit_autorec(table, None, (20, 256), 3, 0)
+    assert torch.allclose(dense.predict(table), sparse.predict(table), atol=1e-3)
