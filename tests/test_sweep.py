@@ -1,0 +1,305 @@
+"""The protocol is kept: what is tuned on what, what is read when, and what a file remembers."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import autorec_d2l as d2l
+from autorec_d2l import fitting
+from autorec_d2l.sweep import _key
+
+SIZES = (12, 15)  # (num_users, num_items)
+
+
+@pytest.fixture
+def ratings():
+    cells = np.random.RandomState(0).permutation(SIZES[0] * SIZES[1])[:100]
+    users, items = np.divmod(cells, SIZES[1])
+    stars = 1 + (users + items) % 5
+    table = pd.DataFrame({"user_id": users + 1, "item_id": items + 1, "rating": stars})
+    return table, *SIZES
+
+
+class Recorder:
+    """A model that learns nothing: it records what it is given and makes up its history.
+
+    The validation RMSE of a trial is its ``level`` plus the distance of the epoch from ``best``.
+    """
+
+    __name__ = "recorder"
+
+    def __init__(self):
+        self.fits, self.predicted = [], []
+
+    def __call__(
+        self, train_data, held_out, sizes, num_epochs, seed, level=1.0, best=2, fail=False
+    ):
+        self.fits.append((train_data, held_out, num_epochs, seed, level))
+        if fail:
+            raise FloatingPointError("the loss is not finite")
+
+        def predict(table):
+            self.predicted.append(table)
+            return torch.full((len(table),), 3.0)
+
+        epochs = pd.RangeIndex(1, num_epochs + 1, name="epoch")
+        curve = [level + abs(epoch - best) for epoch in epochs]
+        return d2l.Fit(pd.DataFrame({"test_rmse": curve}, index=epochs), predict, 7)
+
+
+TRIALS = [{"level": 0.9, "best": 4}, {"level": 0.7, "best": 3}, {"level": 0.8, "best": 1}]
+
+
+def test_tuning_never_sees_a_test_rating_and_the_test_is_read_once(ratings):
+    fit = Recorder()
+    d2l.run_sweep(ratings, {"m": {"fit": fit}}, TRIALS, num_epochs=5, splits=[3])
+    train, test = d2l.split_data_ml100k(*ratings, "random", 0.1, seed=3)
+    inner, valid = d2l.split_data_ml100k(train, *SIZES, "random", 0.1, seed=1003)
+    *tuning, last = fit.fits
+    assert len(tuning) == len(TRIALS)
+    for train_data, held_out, num_epochs, seed, _ in tuning:
+        assert train_data.equals(inner)
+        assert held_out.equals(valid)
+        assert (num_epochs, seed) == (5, 3)
+    assert last[0].equals(train)
+    assert last[1] is None
+    assert [table.equals(test) for table in fit.predicted].count(True) == 1
+    assert all(table.equals(train) or table.equals(test) for table in fit.predicted)
+
+
+def test_best_trial_and_epoch_on_validation_are_refitted(ratings):
+    fit = Recorder()
+    row = d2l.run_sweep(ratings, {"m": {"fit": fit}}, TRIALS, num_epochs=5, splits=[0]).iloc[0]
+    assert row["chosen"] == '{"level": 0.7, "best": 3}'
+    assert (row["epochs"], row["valid_rmse"], row["trials"], row["parameters"]) == (3, 0.7, 3, 7)
+    assert fit.fits[-1][2:] == (3, 0, 0.7)
+    _, test = d2l.split_data_ml100k(*ratings, "random", 0.1, seed=0)
+    assert row["test_rmse"] == pytest.approx(((test["rating"] - 3) ** 2).mean() ** 0.5)
+
+
+def test_without_trials_a_model_is_trained_for_all_epochs(ratings):
+    fit = Recorder()
+    row = d2l.run_sweep(ratings, {"m": {"fit": fit}}, num_epochs=5, splits=[0]).iloc[0]
+    assert [num_epochs for _, _, num_epochs, _, _ in fit.fits] == [5]
+    assert row["epochs"] == 5
+    assert math.isnan(row["valid_rmse"])
+
+
+def test_every_model_gets_the_same_number_of_trials(ratings):
+    models = {"a": {"fit": Recorder()}, "b": {"fit": Recorder(), "trials": TRIALS[:2]}}
+    with pytest.raises(ValueError, match=r"same number of trials, got \{'a': 3, 'b': 2\}"):
+        d2l.run_sweep(ratings, models, TRIALS)
+
+
+def test_a_trial_that_diverges_loses_and_all_of_them_raise(ratings):
+    diverges = {"level": 0.1, "fail": True}
+    run = {"num_epochs": 5, "splits": [0]}
+    table = d2l.run_sweep(ratings, {"m": {"fit": Recorder()}}, [diverges, *TRIALS], **run)
+    assert table["chosen"].item() == '{"level": 0.7, "best": 3}'
+    with pytest.raises(FloatingPointError, match="no trial"):
+        d2l.run_sweep(ratings, {"m": {"fit": Recorder()}}, [diverges, diverges], **run)
+
+
+def test_finished_rows_are_kept_and_not_fitted_again(ratings, tmp_path):
+    keep = tmp_path / "keep.csv"
+    first, again = Recorder(), Recorder()
+    run = {"trials": TRIALS, "num_epochs": 5, "splits": range(2), "keep": keep}
+    table = d2l.run_sweep(ratings, {"m": {"fit": first}}, **run)
+    same = d2l.run_sweep(ratings, {"m": {"fit": again}}, **run)
+    assert again.fits == []
+    pd.testing.assert_frame_equal(table, same[table.columns])
+    assert [path.name for path in tmp_path.iterdir()] == ["keep.csv"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_epochs": 6},
+        {"splits": [1]},
+        {"trials": [*TRIALS[:2], {"level": 0.6}]},
+        {"label": "n"},
+        {"settings": {"fail": False}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_was_changed_is_fitted_again(ratings, tmp_path, change):
+    def run(fit, label="m", settings=(), **changed):
+        models = {label: {"fit": fit, **dict(settings)}}
+        arguments = {"trials": TRIALS, "num_epochs": 5, "splits": [0], **changed}
+        d2l.run_sweep(ratings, models, **arguments, keep=tmp_path / "keep.csv")
+        return len(fit.fits)
+
+    assert run(Recorder()) == len(TRIALS) + 1
+    assert run(Recorder()) == 0
+    assert run(Recorder(), **change) == len(TRIALS) + 1
+
+
+def test_ctrl_c_keeps_what_is_finished_and_it_goes_on_from_there(ratings, tmp_path, capsys):
+    class Stopped(Recorder):
+        def __call__(self, *arguments, **settings):
+            if len(self.fits) == 5:
+                raise KeyboardInterrupt
+            return super().__call__(*arguments, **settings)
+
+    run = {"trials": TRIALS, "num_epochs": 5, "splits": range(3), "keep": tmp_path / "keep.csv"}
+    table = d2l.run_sweep(ratings, {"m": {"fit": Stopped()}}, **run)
+    assert table["split"].tolist() == [0]
+    assert "stopped by hand after 1 of 3 models" in capsys.readouterr().out
+    fit = Recorder()
+    assert len(d2l.run_sweep(ratings, {"m": {"fit": fit}}, **run)) == 3
+    assert len(fit.fits) == 2 * (len(TRIALS) + 1)
+
+
+def test_a_stop_while_the_file_is_written_loses_nothing(ratings, tmp_path, monkeypatch):
+    run = {"trials": TRIALS, "num_epochs": 5, "keep": tmp_path / "keep.csv"}
+    d2l.run_sweep(ratings, {"m": {"fit": Recorder()}}, **run, splits=[0])
+    before = run["keep"].read_bytes()
+
+    def half(self, path, **_):
+        path.write_text("model,spl")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", half)
+    with pytest.raises(OSError, match="disk full"):
+        d2l.run_sweep(ratings, {"m": {"fit": Recorder()}}, **run, splits=[0, 1])
+    assert run["keep"].read_bytes() == before
+
+
+@pytest.mark.parametrize("splits", [2, 3, 5, 10])
+def test_paired_interval_covers_the_mean_95_times_in_100(splits):
+    draws = np.random.RandomState(splits).normal(0.3, 2.0, (splits, 40_000))
+    mean, half_width = d2l.paired_interval(pd.DataFrame(draws))
+    covered = ((mean - half_width < 0.3) & (mean + half_width > 0.3)).mean()
+    assert 0.947 < covered < 0.953
+
+
+def test_paired_interval_of_one_series():
+    mean, half_width = d2l.paired_interval(pd.Series([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert mean == 3
+    assert half_width == pytest.approx(2.776 * 2.5**0.5 / 5**0.5)
+
+
+@pytest.mark.parametrize("splits", [1, 11])
+def test_paired_interval_refuses(splits):
+    with pytest.raises(ValueError, match=f"2 to 10 splits, got {splits}"):
+        d2l.paired_interval(pd.Series(np.arange(splits)))
+
+
+def test_compare_takes_differences_split_by_split():
+    rmse = {"default": [1.0, 2.0, 3.0], "better": [0.9, 1.9, 2.9], "other": [1.1, 1.9, 3.2]}
+    rows = [
+        {"model": model, "split": split, "test_rmse": value}
+        for model, values in rmse.items()
+        for split, value in enumerate(values)
+    ]
+    table = d2l.compare(pd.DataFrame(rows), "default")
+    assert table.index.tolist() == list(rmse)  # in the order of the sweep
+    assert table["difference"].tolist() == pytest.approx([0, -0.1, 0.2 / 3])
+    assert table["better_on"].tolist() == [0, 3, 1]
+    assert table.loc["better", ["low", "high"]].tolist() == pytest.approx([-0.1, -0.1])
+    assert table.loc["other", "low"] < 0 < table.loc["other", "high"]
+    assert table["std"].tolist() == pytest.approx([1, 1, np.std(rmse["other"], ddof=1)])
+    with pytest.raises(ValueError, match="every model is needed on every split"):
+        d2l.compare(pd.DataFrame(rows[:-1]), "default")
+
+
+# Fitting AutoRec.
+
+
+def fit(ratings, num_epochs=2, **settings):
+    train, test = d2l.split_data_ml100k(*ratings)
+    settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05, **settings}
+    return d2l.fit_autorec(train, test, SIZES, num_epochs, 0, **settings), train, test
+
+
+@pytest.mark.parametrize("user_based", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_predictions_come_in_the_order_of_the_table(ratings, user_based, centred):
+    model, _, test = fit(ratings, user_based=user_based, centred=centred)
+    assert not (test["item_id"].diff().dropna() >= 0).all()  # in neither order
+    assert not (test["user_id"].diff().dropna() >= 0).all()
+    single = [model.predict(test.iloc[i : i + 1]).item() for i in range(len(test))]
+    assert model.predict(test).tolist() == pytest.approx(single, abs=1e-6)
+    assert np.std(single) > 1e-3
+    errors = model.predict(test).numpy() - test["rating"]
+    assert (errors**2).mean() ** 0.5 == pytest.approx(model.history["test_rmse"].iloc[-1])
+
+
+def test_defaults_are_those_of_d2l(ml100k):
+    data, num_users, num_items = ml100k
+    train, test = d2l.split_data_ml100k(data, num_users, num_items)
+    history = d2l.fit_autorec(train, test, (num_users, num_items), 2, 0).history
+    train_inter, test_inter = (
+        d2l.load_data_ml100k(part, num_users, num_items)[3] for part in (train, test)
+    )
+    torch.manual_seed(0)
+    net = d2l.AutoRec(500, num_users)
+    dense = d2l.train_recsys_rating(
+        net,
+        d2l.load_array((train_inter,), 256),
+        d2l.load_array((train_inter,), 1024, is_train=False),
+        d2l.HalfSquares(256 * num_users),
+        torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
+        2,
+        [torch.device("cpu")],
+        inter_mat=test_inter,
+    )
+    assert history["test_rmse"].tolist() == pytest.approx(dense["test_rmse"].tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("decoder", ["identity", "bounded", "relu"])
+@pytest.mark.parametrize("init", ["mean", "scaled"])
+def test_training_starts_at_the_mean_rating(ratings, decoder, init):
+    more = {"more_hidden": [3], "dropout": 0.0}
+    model, train, _ = fit(ratings, 1, lr=0.0, wd=0.0, decoder=decoder, init=init, **more)
+    away = abs(float(model.predict(train).mean()) - train["rating"].mean())
+    assert away < (0.1 if init == "mean" else 1.0)
+
+
+def test_scaled_weights_have_the_variance_of_their_number_of_inputs():
+    pairs = torch.cartesian_prod(torch.arange(3), torch.arange(900))
+    matrix = d2l.RatingMatrix(*pairs.T, torch.full((2700,), 4.0), (3, 900))
+    net = d2l.SparseAutoRec(400, 900, more_hidden=[100])
+    d2l.initialise(net, "scaled", matrix)
+    for layer, inputs in ((net.encoder, 900), (net.more[0], 400), (net.decoder, 100)):
+        assert layer.weight.std().item() == pytest.approx(inputs**-0.5, rel=0.02)
+    assert net.decoder.bias.eq(4).all()
+
+
+def test_init_may_be_a_function(ratings):
+    seen = []
+    fit(ratings, init=lambda net, matrix: seen.append((type(net), matrix.shape)))
+    assert seen == [(d2l.SparseAutoRec, SIZES[::-1])]
+
+
+@pytest.mark.parametrize("wrong", [{"encoder": "swish"}, {"decoder": "clip"}, {"init": "xavier"}])
+def test_unknown_names_are_refused(ratings, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong.values()))):
+        fit(ratings, **wrong)
+
+
+def test_a_quiet_training_is_silent_and_hands_ctrl_c_on(ratings, capfd, monkeypatch):
+    fit(ratings)
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+    train = fitting.train_recsys_rating
+    monkeypatch.setattr(fitting, "train_recsys_rating", lambda *a, **k: train(*a, **k).iloc[:-1])
+    with pytest.raises(KeyboardInterrupt):
+        fit(ratings)
+
+
+# The results of the exercises.
+
+
+def test_read_results_gives_a_table_without_its_provenance():
+    table = d2l.read_results("mxnet_steps.csv")
+    assert table.columns[0] == "step"
+    with pytest.raises(FileNotFoundError):
+        d2l.read_results("no_such.csv")
+
+
+def test_keys_name_functions():
+    assert '"tune"' in _key("a", 0, 1, {"init": d2l.tune})
