@@ -1,6 +1,9 @@
 """Make the literal `pytest --nbval book` right, from any working directory."""
 
+import functools
 import os
+
+import pytest
 
 CELL_SECONDS = 600  # a chapter takes minutes; a cell that takes ten hangs
 NBVAL_SECONDS = 2000  # nbval's own default
@@ -18,3 +21,22 @@ def pytest_configure(config):
     # The kernels inherit these. `.ci/store` sets the same, so that outputs can be compared.
     os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0")
     os.environ.pop("MPLBACKEND", None)
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the chapters on MovieLens-1M, and say why, only where it cannot be had."""
+    needy = [item for item in items if item.path.suffix == ".ipynb" and _needs_ml1m(item.path)]
+    if not needy:
+        return
+    from autorec_d2l.download import DataUnavailableError, fetch
+
+    try:
+        fetch("ml-1m")
+    except (DataUnavailableError, PermissionError) as error:
+        for item in needy:
+            item.add_marker(pytest.mark.skip(reason=" ".join(str(error).split())))
+
+
+@functools.cache  # one look a chapter, not one a cell
+def _needs_ml1m(path):
+    return "read_data_ml1m()" in path.read_text(encoding="utf-8")
