@@ -1,22 +1,12 @@
-"""A matrix of ratings that stores the ratings alone, and two products that read nothing else.
-
-Each product reads one row of weights for one rating, and each is the other's gradient:
-
-- a *weighted sum of rows*: ``out[r]`` adds ``values[e] * dense[col[e]]`` over the ratings ``e`` of
-  row ``r`` (sparse times dense), AutoRec's encoder;
-- a *dot product at each cell*: ``out[e] = left[row[e]] @ right[col[e]]`` (dense times dense,
-  sampled where there are ratings), AutoRec's decoder.
-"""
+"""A matrix of ratings that stores the ratings alone."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from autorec_d2l.models import check_sizes
 
@@ -95,90 +85,6 @@ class RatingMatrix:
         mean = self.values.mean()
         sums = torch.zeros(self.shape[1]).index_add(0, self.col, self.values - mean)
         return mean + sums / (self.col.bincount(minlength=self.shape[1]) + damping)
-
-
-class Cells:
-    """The cells of a sparse CSR tensor, by row, and when a gradient asks for it by column."""
-
-    def __init__(self, ratings: torch.Tensor):
-        self.crow, self.col = ratings.crow_indices(), ratings.col_indices()
-        self.shape = ratings.shape
-
-    @cached_property
-    def row(self) -> torch.Tensor:
-        """The row of each cell, ``(num_cells,)``."""
-        rows = torch.arange(self.shape[0], dtype=self.crow.dtype, device=self.crow.device)
-        return torch.repeat_interleave(rows, self.crow.diff())
-
-    @cached_property
-    def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``(ccol, row, order)``: offsets, rows and places of the cells sorted by column."""
-        order = self.col.argsort(stable=True)
-        return count_offsets(self.col, self.shape[1]), self.row[order], order
-
-
-class SumRows(torch.autograd.Function):
-    """``values`` at ``cells``, times ``dense`` ``(num_columns, k)``: gives ``(num_rows, k)``."""
-
-    @staticmethod
-    def forward(ctx, values: torch.Tensor, dense: torch.Tensor, cells: Cells) -> torch.Tensor:
-        """Return the weighted sums of rows of ``dense``."""
-        ctx.save_for_backward(values, dense)
-        ctx.cells = cells
-        return _sum_rows(cells.crow, cells.col, values, dense)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        """Return gradients: dot products at cells for ``values``, sums by column for ``dense``."""
-        values, dense = ctx.saved_tensors
-        grad_values = grad_dense = None
-        if ctx.needs_input_grad[0]:
-            grad_values = _dot_cells(ctx.cells, grad, dense)
-        if ctx.needs_input_grad[1]:
-            ccol, row, order = ctx.cells.by_column
-            grad_dense = _sum_rows(ccol, row, values[order], grad)
-        return grad_values, grad_dense, None
-
-
-class DotCells(torch.autograd.Function):
-    """``left`` ``(num_rows, k)`` times ``right`` ``(num_columns, k)``: gives ``(num_cells,)``."""
-
-    @staticmethod
-    def forward(ctx, left: torch.Tensor, right: torch.Tensor, cells: Cells) -> torch.Tensor:
-        """Return the dot products at ``cells``."""
-        ctx.save_for_backward(left, right)
-        ctx.cells = cells
-        return _dot_cells(cells, left, right)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        """Return gradients: sums by row for ``left``, sums by column for ``right``."""
-        left, right = ctx.saved_tensors
-        cells, grad_left, grad_right = ctx.cells, None, None
-        if ctx.needs_input_grad[0]:
-            grad_left = _sum_rows(cells.crow, cells.col, grad, right)
-        if ctx.needs_input_grad[1]:
-            ccol, row, order = cells.by_column
-            grad_right = _sum_rows(ccol, row, grad[order], left)
-        return grad_left, grad_right, None
-
-
-def _sum_rows(offsets, indices, weights, dense) -> torch.Tensor:
-    return nn.functional.embedding_bag(
-        indices, dense, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
-    )
-
-
-def _dot_cells(cells, left, right) -> torch.Tensor:
-    # By column: each row of `right` is then read once a batch, and `left` stays in the cache.
-    ccol, row, order = cells.by_column
-    pattern = torch.sparse_csr_tensor(
-        ccol, row, left.new_zeros(len(row)), cells.shape[::-1], check_invariants=False
-    )
-    dots = torch.sparse.sampled_addmm(pattern, right, left.t(), beta=0).values()
-    return torch.empty_like(dots).index_copy_(0, order, dots)
 
 
 def count_offsets(indices: torch.Tensor, size: int) -> torch.Tensor:

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from autorec_d2l.evaluation import evaluating, masked_rmse
-from autorec_d2l.matrix import Cells, DotCells, RatingMatrix, SumRows
+from autorec_d2l.matrix import RatingMatrix
 from autorec_d2l.models import AutoRec, check_sizes
+from autorec_d2l.products import Cells, DotCells, SumRows
 
 
 class SparseLinear(nn.Module):

@@ -6,7 +6,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 import autorec_d2l as d2l
-from autorec_d2l.matrix import Cells, DotCells, SumRows
+from autorec_d2l.products import Cells, DotCells, SumRows
 
 DEVICES = [
     "cpu",

@@ -90,12 +90,15 @@ def make_net(arm, num_users, fast):
 
 
 def papers_objective(net, train, epochs, num_batches):
-    """Return loss, Adam and one-cycle rate for half the sum of squares + 50 (|V|^2 + |W|^2)."""
+    """Return loss, Adam and one-cycle rate for half the sum of squares + 50 (|V|^2 + |W|^2).
+
+    That is the sum over an epoch: each batch has its share of the penalty.
+    """
     net.dropout.p = 0.0
     torch.nn.init.constant_(net.decoder.bias, float(train.values.mean()))
     weights = [parameter for parameter in net.parameters() if parameter.dim() == 2]
     biases = [parameter for parameter in net.parameters() if parameter.dim() == 1]
-    groups = [{"params": weights, "weight_decay": 100.0}, {"params": biases}]
+    groups = [{"params": weights, "weight_decay": 100.0 / num_batches}, {"params": biases}]
     trainer = torch.optim.Adam(groups, lr=0.002, fused=True)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         trainer, 0.002, epochs=epochs, steps_per_epoch=num_batches

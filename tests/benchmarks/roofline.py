@@ -1,0 +1,110 @@
+"""How close do the products come to what two ordinary cores can do?
+
+    python tests/benchmarks/roofline.py [--rounds 30]
+
+Writes `autorec_d2l/results/roofline.csv`: for each kernel the median seconds, the floating point
+operations and the bytes it has to read or write at the least. `peak` rows are limits of the
+machine: matrix products, and copies of a block that fits the cache and of one that does not. The
+other rows are the products of a training step, on a batch of the shape of MovieLens-100K (whose
+weights fit the cache) and of MovieLens-10M (whose weights do not), with 500 hidden units, and
+Adam's step on the same weights. Run it on a machine that does nothing else.
+"""
+
+import argparse
+import time
+
+import pandas as pd
+import torch
+from provenance import write_results
+from torch import nn
+
+from autorec_d2l.products import Cells, dot_cells, sum_rows
+from autorec_d2l.synthetic import MOVIELENS, synthetic_ratings
+
+NUM_HIDDEN = 500
+
+
+def peak_kernels():
+    """Return limits of the machine: name, function, operations, bytes."""
+    kernels = []
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.randn(2048, 2048).to(dtype)
+        name = f"matrix product, {str(dtype).removeprefix('torch.')}"
+        kernels.append((name, lambda a=a: a @ a, 2 * 2048**3, 3 * a.nbytes))
+    for name, size in (("cache", 2**20), ("memory", 2**28)):
+        source, target = torch.ones(2, size // 4)
+        kernels.append((f"copy, {name}", lambda s=source, t=target: t.copy_(s), 0, 2 * size))
+    return kernels
+
+
+def product_kernels(matrix, batch_size):
+    """Return products of a training step, and Adam's step: name, function, operations, bytes."""
+    ratings, _ = matrix[torch.randperm(len(matrix))[:batch_size]]
+    cells, values = Cells(ratings), ratings.values()
+    ccol, row, order = cells.by_column
+    by_column = values[order]
+    num_users, num_ratings = ratings.shape[1], len(values)
+    rated = len(ratings.col_indices().unique())  # columns that the batch reads
+    hidden, weight = torch.randn(batch_size, NUM_HIDDEN), torch.randn(num_users, NUM_HIDDEN)
+    half_weight, half_values = weight.bfloat16(), values.bfloat16()
+    row_bytes = 4 * NUM_HIDDEN
+    flop = 2 * num_ratings * NUM_HIDDEN
+    dense, dense_flop = ratings.to_dense(), 2 * ratings.numel() * NUM_HIDDEN
+    parameters = [nn.Parameter(torch.randn_like(weight)) for _ in range(2)]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    adam = torch.optim.Adam(parameters, lr=0.002, weight_decay=1e-5, fused=True)
+    unfused = torch.optim.Adam(parameters, lr=0.002, weight_decay=1e-5, foreach=True)
+    both = 2 * weight.numel()
+    least = (batch_size + rated) * row_bytes  # each row that takes part once
+    return [
+        ("encoder", lambda: sum_rows(cells.crow, cells.col, values, weight), flop, least),
+        ("encoder, bfloat16", 
+         lambda: sum_rows(cells.crow, cells.col, half_values, half_weight), flop, least // 2),
+        ("decoder", lambda: dot_cells(cells, hidden, weight), flop, least),
+        ("weight gradient", lambda: sum_rows(ccol, row, by_column, hidden), flop,
+         (batch_size + num_users) * row_bytes),
+        ("sort by column", lambda: Cells(ratings).by_column, 0, 24 * num_ratings),
+        ("dense product", lambda: dense @ weight, dense_flop, dense.nbytes + least),
+        ("Adam, fused", adam.step, 12 * both, 7 * 4 * both),
+        ("Adam, foreach", unfused.step, 12 * both, 7 * 4 * both),
+    ]  # fmt: skip
+
+
+def median_seconds(function, rounds):
+    """Return the median time of a call, after one that does not count."""
+    function()
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return float(torch.tensor(seconds, dtype=torch.float64).median())
+
+
+def main():
+    """Measure everything and write one table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=30)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    kernels = [("peak", *kernel) for kernel in peak_kernels()]
+    for size, batch_size in (("100K", 256), ("10M", 512)):
+        shape, num_ratings = MOVIELENS[size]
+        matrix = synthetic_ratings(num_ratings, shape)
+        kernels += [(size, *kernel) for kernel in product_kernels(matrix, batch_size)]
+    rows = [
+        (size, name, median_seconds(function, options.rounds), operations, num_bytes)
+        for size, name, function, operations, num_bytes in kernels
+    ]
+    table = pd.DataFrame(rows, columns=["size", "kernel", "seconds", "flop", "bytes"])
+    write_results(table, "roofline.csv")
+    table["GFLOP/s"] = table["flop"] / table["seconds"] / 1e9
+    table["GB/s"] = table["bytes"] / table["seconds"] / 1e9
+    print(table.drop(columns=["flop", "bytes"]).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
