@@ -137,6 +137,32 @@ def test_the_history_has_one_row_an_epoch(setting, matrices):
     assert (history["cells_per_s"] * history["seconds"]).tolist() == [pytest.approx(num_cells)] * 3
 
 
+def test_it_trains_in_train_mode_whatever_the_mode_before(autorec):
+    def evaluator(net, *rest):
+        net.eval()
+        return 1.0
+
+    made = autorec(dropout=0)  # reading test_iter would move the random stream
+    made["net"].eval()
+    found = d2l.train_recsys_rating(**made, num_epochs=3, evaluator=evaluator)["train_rmse"]
+    expected = d2l.train_recsys_rating(**autorec(dropout=0), num_epochs=3)["train_rmse"]
+    assert found.tolist() == expected.tolist()
+
+
+def test_the_train_rmse_is_over_ratings_even_of_a_net_without_a_mask(autorec):
+    class Plus(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, ratings):
+            return ratings + self.shift
+
+    net = Plus()
+    made = autorec() | {"net": net, "trainer": torch.optim.SGD(net.parameters(), lr=0)}
+    assert d2l.train_recsys_rating(**made, num_epochs=1)["train_rmse"].tolist() == [2]
+
+
 def test_the_loss_is_half_the_mean_over_all_cells():
     predictions, targets = torch.tensor([[1.0, 0], [0, 4]]), torch.tensor([[3.0, 0], [0, 5]])
     assert d2l.L2Loss()(predictions, targets) == (4 + 1) / 4 / 2
@@ -319,19 +345,19 @@ def test_nan_in_the_data_ends_the_training_in_the_first_epoch(setting, matrices,
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_is_reported_with_its_epoch(setting, number):
-    made, epochs = setting(), []
+    finished = []
 
-    def evaluator(net, *rest):
-        epochs.append(1)
-        if len(epochs) == 2:
-            next(net.parameters()).data.fill_(number)
+    def loss(predictions, targets):
+        return 0 * predictions.sum() + (number if len(finished) == 2 else 1.0)
+
+    def evaluator(*arguments):
+        finished.append(1)
         return 1.0
 
     with pytest.raises(FloatingPointError, match=r"in epoch 3: .* lower the learning rate"):
-        d2l.train_recsys_rating(**made, num_epochs=9, evaluator=evaluator)
-    assert len(epochs) == 2
+        d2l.train_recsys_rating(**setting() | {"loss": loss}, num_epochs=9, evaluator=evaluator)
 
 
 def test_one_bad_batch_among_good_ones_is_enough(autorec):
