@@ -55,7 +55,7 @@ class Source:
             fname=self.file,
             path=folder,
             # Two seconds to connect, so that a closed network costs seconds and not minutes.
-            downloader=pooch.HTTPDownloader(progressbar=True, timeout=(2, 30)),
+            downloader=pooch.HTTPDownloader(progressbar=True, timeout=(2, 10)),
         )
 
 
