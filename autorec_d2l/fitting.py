@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from autorec_d2l.batches import load_array
 from autorec_d2l.data import load_data_ml100k
@@ -78,9 +79,6 @@ def fit_autorec(
 
     Raises ``ValueError`` for other names and ``FloatingPointError`` if the loss becomes infinite.
     """
-    for name in (encoder, decoder):
-        if name not in ACTIVATIONS:
-            raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
     ratings = _matrix(train_data, sizes, user_based)
     torch.manual_seed(seed)
     net = SparseAutoRec(
@@ -88,8 +86,8 @@ def fit_autorec(
         ratings.shape[1],
         dropout,
         input_dropout=input_dropout,
-        activation=ACTIVATIONS[encoder],
-        output=ACTIVATIONS[decoder],
+        activation=_activation(encoder),
+        output=_activation(decoder),
         more_hidden=more_hidden,
         column_means=ratings.column_means() if centred else None,
     )
@@ -99,10 +97,7 @@ def fit_autorec(
         initialise(net, init, ratings)
     train_iter = load_array((ratings,), batch_size, seed=seed)
     trainer = _adam(net, lr, wd, decay_biases)
-    scheduler = None
-    if one_cycle:
-        total_steps = num_epochs * len(train_iter)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(trainer, lr, total_steps=total_steps)
+    total_steps = num_epochs * len(train_iter)
     history = train_quietly(
         net,
         train_iter,
@@ -113,7 +108,7 @@ def fit_autorec(
         [torch.device("cpu")],  # where its sparse products are measured
         evaluator=evaluator_sparse if held_out is not None else _no_evaluation,
         inter_mat=_matrix(held_out, sizes, user_based) if held_out is not None else None,
-        scheduler=scheduler,
+        scheduler=OneCycleLR(trainer, lr, total_steps) if one_cycle else None,
     )
 
     def predict(table: pd.DataFrame) -> torch.Tensor:
@@ -125,6 +120,12 @@ def fit_autorec(
         return torch.empty_like(scores).index_copy(0, order, sorted_stars)
 
     return Fit(history, predict, sum(p.numel() for p in net.parameters()))
+
+
+def _activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]
 
 
 def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:

@@ -85,8 +85,8 @@ def run_sweep(
     Columns: ``model, split``; ``trials`` (how many), ``chosen`` (the trial, as JSON), ``epochs``;
     ``valid_rmse, train_rmse, test_rmse`` (stars, unclipped); ``parameters``; ``cpu_seconds`` (of
     the last training, all cores together). ``keep`` names a CSV file to which each finished row
-    is written, and from which rows with the same settings are taken. Ctrl-C returns the rows that
-    are finished.
+    is written, and from which rows with the same settings are taken (a function counts by its
+    name: delete the file after changing one). Ctrl-C returns the rows that are finished.
 
     Raises ``ValueError`` if a model's number of trials differs from the others'.
     """
