@@ -18,9 +18,17 @@ from torch.autograd.function import once_differentiable
 
 from autorec_d2l.matrix import count_offsets
 
+# A sum by row reads rows of weights in no order. Taken in blocks of so many, they stay in the
+# cache: 8 MB at 500 hidden units. Below twice as many, blocks do not pay.
+BLOCK = 4096
+
 
 class Cells:
-    """The cells of a sparse CSR tensor, by row, and when a gradient asks for it by column."""
+    """The cells of a sparse CSR tensor ``(num_rows, num_columns)``, in the orders of the products.
+
+    ``by_row`` and ``by_column`` are ``(offsets, indices, order)``: where each sum starts, the
+    column (the row) of each cell, and its place in the tensor.
+    """
 
     def __init__(self, ratings: torch.Tensor):
         self.crow, self.col = ratings.crow_indices(), ratings.col_indices()
@@ -33,8 +41,18 @@ class Cells:
         return torch.repeat_interleave(rows, self.crow.diff())
 
     @cached_property
+    def by_row(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | slice]:
+        """Sums by row: first all that the first block of columns adds, then the next block."""
+        num_blocks = self.shape[1] // BLOCK
+        if num_blocks < 2 or self.col.is_cuda:
+            return self.crow, self.col, slice(None)
+        sums = self.col // -(-self.shape[1] // num_blocks) * self.shape[0] + self.row
+        order = sums.argsort(stable=True)
+        return count_offsets(sums, num_blocks * self.shape[0]), self.col[order], order
+
+    @cached_property
     def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``(ccol, row, order)``: offsets, rows and places of the cells sorted by column."""
+        """Sums by column, over the rows of a batch, which always fit the cache."""
         order = self.col.argsort(stable=True)
         return count_offsets(self.col, self.shape[1]), self.row[order], order
 
@@ -47,7 +65,7 @@ class SumRows(torch.autograd.Function):
         """Return the weighted sums of rows of ``dense``."""
         ctx.save_for_backward(values, dense)
         ctx.cells = cells
-        return sum_rows(cells.crow, cells.col, values, dense)
+        return sum_by_row(cells, values, dense)
 
     @staticmethod
     @once_differentiable
@@ -58,8 +76,7 @@ class SumRows(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             grad_values = dot_cells(ctx.cells, grad, dense)
         if ctx.needs_input_grad[1]:
-            ccol, row, order = ctx.cells.by_column
-            grad_dense = sum_rows(ccol, row, values[order], grad)
+            grad_dense = sum_by_column(ctx.cells, values, grad)
         return grad_values, grad_dense, None
 
 
@@ -78,12 +95,11 @@ class DotCells(torch.autograd.Function):
     def backward(ctx, grad):
         """Return gradients: sums by row for ``left``, sums by column for ``right``."""
         left, right = ctx.saved_tensors
-        cells, grad_left, grad_right = ctx.cells, None, None
+        grad_left = grad_right = None
         if ctx.needs_input_grad[0]:
-            grad_left = sum_rows(cells.crow, cells.col, grad, right)
+            grad_left = sum_by_row(ctx.cells, grad, right)
         if ctx.needs_input_grad[1]:
-            ccol, row, order = cells.by_column
-            grad_right = sum_rows(ccol, row, grad[order], left)
+            grad_right = sum_by_column(ctx.cells, grad, left)
         return grad_left, grad_right, None
 
 
@@ -100,12 +116,25 @@ def sum_rows(
     )
 
 
+def sum_by_row(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
+    """Return ``values`` at ``cells`` times ``dense`` ``(num_columns, k)``: ``(num_rows, k)``."""
+    offsets, columns, order = cells.by_row
+    sums = sum_rows(offsets, columns, values[order], dense)  # (num_blocks * num_rows, k)
+    return sums.unflatten(0, (-1, cells.shape[0])).sum(0)
+
+
+def sum_by_column(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
+    """Return the transpose, times ``dense`` ``(num_rows, k)``: ``(num_columns, k)``."""
+    offsets, rows, order = cells.by_column
+    return sum_rows(offsets, rows, values[order], dense)
+
+
 def dot_cells(cells: Cells, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return ``left[row[e]] @ right[col[e]]`` for every cell ``e``, ``(num_cells,)``."""
     # By column: each row of `right` is then read once a batch, and `left` stays in the cache.
-    ccol, row, order = cells.by_column
+    offsets, rows, order = cells.by_column
     pattern = torch.sparse_csr_tensor(
-        ccol, row, left.new_zeros(len(row)), cells.shape[::-1], check_invariants=False
+        offsets, rows, left.new_zeros(len(rows)), cells.shape[::-1], check_invariants=False
     )
     dots = torch.sparse.sampled_addmm(pattern, right, left.t(), beta=0).values()
     return torch.empty_like(dots).index_copy_(0, order, dots)

@@ -6,6 +6,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 import autorec_d2l as d2l
+from autorec_d2l import products
 from autorec_d2l.products import Cells, DotCells, SumRows
 
 DEVICES = [
@@ -89,6 +90,20 @@ def test_outputs_and_gradients_are_the_dense_ones(
         torch.testing.assert_close(
             as_dense(other.grad, parameter), parameter.grad, rtol=1e-5, atol=1e-12, msg=name
         )
+
+
+def test_sums_in_blocks_of_columns_are_the_sums(monkeypatch):
+    ratings = make_ratings(20, 33).double()
+    whole, blocks = Cells(ratings.to_sparse_csr()), Cells(ratings.to_sparse_csr())
+    monkeypatch.setattr(products, "BLOCK", 8)
+    assert len(blocks.by_row[0]) == 4 * 20 + 1
+    monkeypatch.setattr(products, "BLOCK", 33)
+    assert len(whole.by_row[0]) == 20 + 1
+    values, dense = ratings[ratings != 0], torch.randn(33, 3).double()
+    for cells in (whole, blocks):
+        torch.testing.assert_close(SumRows.apply(values, dense, cells), ratings @ dense)
+    inputs = [tensor.clone().requires_grad_() for tensor in (values, dense)]
+    assert gradcheck(lambda *tensors: SumRows.apply(*tensors, blocks), inputs)
 
 
 @pytest.mark.parametrize("row", [0, 1, 2], ids=["empty", "one rating", "full"])

@@ -3,7 +3,7 @@
     python tests/benchmarks/roofline.py [--rounds 30]
 
 Writes `autorec_d2l/results/roofline.csv`: for each kernel the median seconds, the floating point
-operations and the bytes it has to read or write at the least. `peak` rows are limits of the
+operations and the bytes it reads and writes, from the cache or not. `peak` rows are limits of the
 machine: matrix products, and copies of a block that fits the cache and of one that does not. The
 other rows are the products of a training step, on a batch of the shape of MovieLens-100K (whose
 weights fit the cache) and of MovieLens-10M (whose weights do not), with 500 hidden units, and
@@ -18,7 +18,7 @@ import torch
 from provenance import write_results
 from torch import nn
 
-from autorec_d2l.products import Cells, dot_cells, sum_rows
+from autorec_d2l.products import Cells, dot_cells, sum_by_column, sum_by_row
 from autorec_d2l.synthetic import MOVIELENS, synthetic_ratings
 
 NUM_HIDDEN = 500
@@ -41,8 +41,6 @@ def product_kernels(matrix, batch_size):
     """Return products of a training step, and Adam's step: name, function, operations, bytes."""
     ratings, _ = matrix[torch.randperm(len(matrix))[:batch_size]]
     cells, values = Cells(ratings), ratings.values()
-    ccol, row, order = cells.by_column
-    by_column = values[order]
     num_users, num_ratings = ratings.shape[1], len(values)
     rated = len(ratings.col_indices().unique())  # columns that the batch reads
     hidden, weight = torch.randn(batch_size, NUM_HIDDEN), torch.randn(num_users, NUM_HIDDEN)
@@ -53,22 +51,41 @@ def product_kernels(matrix, batch_size):
     parameters = [nn.Parameter(torch.randn_like(weight)) for _ in range(2)]
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
-    adam = torch.optim.Adam(parameters, lr=0.002, weight_decay=1e-5, fused=True)
-    unfused = torch.optim.Adam(parameters, lr=0.002, weight_decay=1e-5, foreach=True)
     both = 2 * weight.numel()
-    least = (batch_size + rated) * row_bytes  # each row that takes part once
-    return [
-        ("encoder", lambda: sum_rows(cells.crow, cells.col, values, weight), flop, least),
-        ("encoder, bfloat16", 
-         lambda: sum_rows(cells.crow, cells.col, half_values, half_weight), flop, least // 2),
-        ("decoder", lambda: dot_cells(cells, hidden, weight), flop, least),
-        ("weight gradient", lambda: sum_rows(ccol, row, by_column, hidden), flop,
-         (batch_size + num_users) * row_bytes),
-        ("sort by column", lambda: Cells(ratings).by_column, 0, 24 * num_ratings),
-        ("dense product", lambda: dense @ weight, dense_flop, dense.nbytes + least),
-        ("Adam, fused", adam.step, 12 * both, 7 * 4 * both),
-        ("Adam, foreach", unfused.step, 12 * both, 7 * 4 * both),
-    ]  # fmt: skip
+    read = num_ratings * row_bytes  # a row of weights, or a hidden row, for each rating
+    sums = read + batch_size * row_bytes
+    rows = [
+        ("encoder", lambda: sum_by_row(cells, values, weight), flop, sums),
+        (
+            "encoder, bfloat16",
+            lambda: sum_by_row(cells, half_values, half_weight),
+            flop,
+            sums // 2,
+        ),
+        ("decoder", lambda: dot_cells(cells, hidden, weight), flop, read + rated * row_bytes),
+        (
+            "weight gradient",
+            lambda: sum_by_column(cells, values, hidden),
+            flop,
+            read + num_users * row_bytes,
+        ),
+        (
+            "sorting",
+            lambda: (Cells(ratings).by_row, Cells(ratings).by_column),
+            0,
+            48 * num_ratings,
+        ),
+        (
+            "dense product",
+            lambda: dense @ weight,
+            dense_flop,
+            dense.nbytes + weight.nbytes + hidden.nbytes,
+        ),
+    ]
+    for form in ("fused", "foreach"):
+        trainer = torch.optim.Adam(parameters, lr=0.002, weight_decay=1e-5, **{form: True})
+        rows.append((f"Adam, {form}", trainer.step, 12 * both, 7 * 4 * both))
+    return rows
 
 
 def median_seconds(function, rounds):

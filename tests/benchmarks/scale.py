@@ -33,7 +33,7 @@ from autorec_d2l.synthetic import MOVIELENS, synthetic_ratings
 
 NUM_HIDDEN = 500
 PARTS = ["batch", "passes", "optimizer"]
-BATCHES_AN_EPOCH = 20  # where the number of rows changes, so that it changes nothing else
+BATCHES_AN_EPOCH = 8  # where the number of rows changes, so that it changes nothing else
 
 
 def configurations(only):
