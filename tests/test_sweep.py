@@ -1,6 +1,9 @@
 """The protocol is kept: what is tuned on what, what is read when, and what a file remembers."""
 
+import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ import autorec_d2l as d2l
 from autorec_d2l import fitting
 from autorec_d2l.sweep import _key
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZES = (12, 15)  # (num_users, num_items)
 
 
@@ -295,10 +299,42 @@ def test_a_quiet_training_is_silent_and_hands_ctrl_c_on(ratings, capfd, monkeypa
 
 
 def test_read_results_gives_a_table_without_its_provenance():
-    table = d2l.read_results("mxnet_steps.csv")
-    assert table.columns[0] == "step"
+    table = d2l.read_results("exercise_width.csv")
+    assert table.columns[0] == "sweep"
     with pytest.raises(FileNotFoundError):
         d2l.read_results("no_such.csv")
+
+
+@pytest.mark.parametrize("chapter", ["width", "depth", "activations"])
+def test_results_are_the_sweep_that_the_chapter_describes(chapter, monkeypatch):
+    """Five splits, the chapter's models and trials, as many for each; nothing at a wrong limit."""
+    monkeypatch.syspath_prepend(ROOT / "tests" / "benchmarks")
+    import exercises
+
+    path = ROOT / "book" / f"exercise_{chapter}.ipynb"
+    sweeps = exercises.read_settings(path)["sweeps"]
+    table = d2l.read_results(f"exercise_{chapter}.csv")
+    assert set(table["sweep"]) == set(sweeps)
+    for name, sweep in sweeps.items():
+        rows = table[table["sweep"] == name]
+        splits = rows.groupby("model")["split"].agg(sorted)
+        assert set(splits.index) == set(sweep["models"])
+        assert all(found == list(range(5)) for found in splits)
+        assert (rows["trials"] == len(sweep.get("trials", ()))).all()
+        assert rows["epochs"].between(1, sweep["num_epochs"]).all()
+        for row in rows.itertuples():
+            trials = sweep["models"][row.model].get("trials", sweep.get("trials", [{}]))
+            names = [json.dumps(trial, default=lambda f: f.__name__) for trial in trials]
+            assert row.chosen in names
+
+
+@pytest.mark.parametrize("chapter", ["width", "depth", "activations"])
+def test_results_say_how_they_were_made(chapter):
+    path = ROOT / "autorec_d2l" / "results" / f"exercise_{chapter}.csv"
+    head = path.read_text(encoding="utf-8").splitlines()[:4]
+    for line, name in zip(head, ("command", "versions", "machine", "date"), strict=True):
+        assert re.match(rf"# {name}: \S", line)
+    assert "tests/benchmarks/exercises.py" in head[0]
 
 
 def test_keys_name_functions():

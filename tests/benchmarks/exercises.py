@@ -40,7 +40,7 @@ def main():
             if len(tables[name]) < len(SPLITS) * len(sweep["models"]):
                 return  # stopped by hand: a results file is whole or not there
         table = pd.concat(tables, names=["sweep"]).reset_index("sweep")
-        write_results(table, f"exercise_{chapter}.csv", hide=["--keep"])
+        write_results(table, f"exercise_{chapter}.csv")
 
 
 def read_settings(path):
