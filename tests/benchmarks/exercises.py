@@ -5,7 +5,7 @@
 Runs the cells of `book/exercise_<name>.ipynb` up to the one tagged `sweep-settings`, which says
 what is swept, and writes `autorec_d2l/results/exercise_<name>.csv`. A reader who changes that cell
 changes this sweep. With `--keep`, finished rows are kept in a folder and a stopped run goes on
-where it was. All three take about half an hour on one idle core.
+where it was. All three take about twenty minutes of one core.
 """
 
 import argparse
