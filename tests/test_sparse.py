@@ -242,6 +242,18 @@ def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():
     torch.testing.assert_close(net(ratings), undropped(ratings))
 
 
+def test_the_bounded_model_stays_on_the_scale_and_trains_on_part_of_its_input():
+    scores = torch.tensor([-50.0, 0.0, 50.0])
+    torch.testing.assert_close(d2l.bounded(scores), torch.tensor([1.0, 3.0, 5.0]))
+    ratings = make_ratings()
+    net = d2l.BoundedAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, input_dropout=1.0)
+    for parameter in net.parameters():
+        nn.init.normal_(parameter)
+    from_nothing = net.eval()(torch.zeros_like(ratings))
+    torch.testing.assert_close(net.train()(ratings), from_nothing * ratings.sign())
+    assert not torch.allclose(net.eval()(ratings), from_nothing)  # in evaluation all is seen
+
+
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu, nn.functional.selu])
 def test_deeper_networks_are_plain_layers_one_after_the_other(activation):
     net = d2l.SparseAutoRec(
