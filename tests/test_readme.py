@@ -1,9 +1,17 @@
-"""What the front doors say is what the code does."""
+"""What the front doors say is what the code does and the results are."""
 
 import re
 from pathlib import Path
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+import nbformat
+import pytest
+
+import autorec_d2l as d2l
+
+ROOT = Path(__file__).parents[1]
+README, INDEX = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "book/index.md")
+)
 
 
 def test_the_example_runs_and_trains():
@@ -18,4 +26,56 @@ def test_the_links_lead_somewhere():
     targets = re.findall(r"\]\((?!http)([^)]+)\)|src=\"(?!http)([^\"]+)\"", README)
     assert targets
     for target in map("".join, targets):
-        assert (Path(__file__).parents[1] / target).exists(), target
+        assert (ROOT / target).exists(), target
+
+
+def printed_by_the_lesson(column):
+    """Mean and standard deviation over the splits, as `book/autorec.ipynb` printed them."""
+    chapter = nbformat.read(ROOT / "book" / "autorec.ipynb", as_version=4)
+    text = "".join(
+        output.text
+        for cell in chapter.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+    return [
+        re.search(rf"^{row} +(\S+) +(\S+)", text, re.MULTILINE)[column] for row in ("mean", "std")
+    ]
+
+
+def measured(name, **wanted):
+    """Mean and standard deviation over the splits in a results file."""
+    table = d2l.read_results(name)
+    for key, value in wanted.items():
+        table = table[table[key] == value]
+    by_split = table.groupby("split")["test_rmse"].mean()
+    assert len(by_split) == 5
+    return f"{by_split.mean():.3f}", f"{by_split.std():.3f}"
+
+
+@pytest.mark.parametrize(
+    ("label", "result"),
+    [
+        ("Matrix factorization, d2l's settings", lambda: printed_by_the_lesson(1)),
+        (
+            "AutoRec, the listing in MXNet 1.9.1",
+            lambda: measured("mxnet_parity.csv", framework="mxnet", epoch=25),
+        ),
+        (
+            "AutoRec, its port, epochs ended in the same way",
+            lambda: measured(
+                "mxnet_parity.csv", framework="torch", last_batch="rollover", epoch=25
+            ),
+        ),
+        ("AutoRec, d2l's settings, as the chapters train it", lambda: printed_by_the_lesson(2)),
+        (
+            "AutoRec, bounded output and dropout, tuned on validation",
+            lambda: measured("exercise_activations.csv", model="sigmoid / bounded", sweep="tuned"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("door", [README, INDEX], ids=["README.md", "index.md"])
+def test_the_table_of_results(door, label, result):
+    mean, std = result()
+    assert f"| {label} | {mean} ± {std} |" in door
