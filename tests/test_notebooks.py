@@ -67,6 +67,8 @@ def machine_paths(nb):
     for text in texts:
         if found := MACHINE_PATH.search(text):
             yield f"a path of one machine: {text[found.start() :][:80]!r}"
+        if found := re.search(r"<.* at 0x[0-9a-f]+>", text):
+            yield f"an address in memory, new at every run: {found[0]!r}"
 
 
 def volatile_metadata(nb):
@@ -263,6 +265,10 @@ def names_a_machine_in_source(nb):
     code(nb)[1].source = "open('/tmp/x')"
 
 
+def shows_an_address(nb):
+    code(nb)[1].outputs[0].text = "<torch._C.Generator object at 0x7f5b54da31b0>"
+
+
 def keeps_times(nb):
     code(nb)[1].metadata["execution"] = {"iopub.status.busy": "2026"}
 
@@ -328,6 +334,7 @@ def test_guard_passes_what_is_sound(guard):
         (stderr, warned),
         (machine_paths, names_a_machine),
         (machine_paths, names_a_machine_in_source),
+        (machine_paths, shows_an_address),
         (volatile_metadata, keeps_times),
         (volatile_metadata, keeps_widgets),
         (setup_cell, installs_its_own_way),
