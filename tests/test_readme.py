@@ -44,12 +44,12 @@ def printed_by_the_lesson(column):
     ]
 
 
-def measured(name, **wanted):
+def measured(name, column="test_rmse", **wanted):
     """Mean and standard deviation over the splits in a results file."""
     table = d2l.read_results(name)
     for key, value in wanted.items():
         table = table[table[key] == value]
-    by_split = table.groupby("split")["test_rmse"].mean()
+    by_split = table.groupby("split")[column].mean()
     assert len(by_split) == 5
     return f"{by_split.mean():.3f}", f"{by_split.std():.3f}"
 
@@ -72,6 +72,18 @@ def measured(name, **wanted):
         (
             "AutoRec, bounded output and dropout, tuned on validation",
             lambda: measured("exercise_activations.csv", model="sigmoid / bounded", sweep="tuned"),
+        ),
+        (
+            "Matrix factorization with global mean, tuned on validation",
+            lambda: measured(
+                "comparison.csv", "rmse", protocol="random", model="MF with global mean, tuned"
+            ),
+        ),
+        (
+            "Average of three item-based and three user-based AutoRecs",
+            lambda: measured(
+                "comparison.csv", "rmse", protocol="random", model="average, three and three"
+            ),
         ),
     ],
 )
