@@ -18,6 +18,10 @@ from torch.autograd.function import once_differentiable
 
 from autorec_d2l.matrix import count_offsets
 
+# glibc hands large blocks of freed memory back to the system, and to get a gradient's again costs as
+# much as to compute it, unless a larger block has been freed before. Free one of 31 MB, untouched.
+torch.empty(31 * 2**20, dtype=torch.uint8)
+
 # A sum by row reads rows of weights in no order. Taken in blocks of so many, they stay in the
 # cache: 8 MB at 500 hidden units. Below twice as many, blocks do not pay.
 BLOCK = 4096
@@ -112,7 +116,12 @@ def sum_rows(
     ``offsets[r + 1] - 1``.
     """
     return nn.functional.embedding_bag(
-        indices, dense, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
+        indices,
+        dense.detach(),
+        offsets,
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
     )
 
 
@@ -120,6 +129,8 @@ def sum_by_row(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> torch
     """Return ``values`` at ``cells`` times ``dense`` ``(num_columns, k)``: ``(num_rows, k)``."""
     offsets, columns, order = cells.by_row
     sums = sum_rows(offsets, columns, values[order], dense)  # (num_blocks * num_rows, k)
+    if len(sums) == cells.shape[0]:  # one block
+        return sums
     return sums.unflatten(0, (-1, cells.shape[0])).sum(0)
 
 

@@ -1,5 +1,7 @@
 """The sparse model against the dense one, which is its oracle, and against finite differences."""
 
+import platform
+
 import pytest
 import torch
 from torch import nn
@@ -176,6 +178,21 @@ def test_the_loop_passes_over_a_batch_without_ratings():
         inter_mat=matrix,
     )
     assert history.notna().all(axis=None)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is about glibc's allocator")
+def test_gradients_come_back_in_memory_that_the_process_has():
+    import resource
+
+    ratings, target = compress(make_ratings(50, 900))[:]
+    net = d2l.SparseAutoRec(500, 900)
+    faults = []
+    for _ in range(20):
+        net.zero_grad()
+        d2l.HalfSquares()(net(ratings), target).backward()
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    gradient_pages = 2 * 500 * 900 * 4 // 4096
+    assert faults[-1] - faults[4] < 15 * gradient_pages / 4
 
 
 def test_half_squares_is_l2loss_on_a_whole_batch():
