@@ -18,8 +18,8 @@ from torch.autograd.function import once_differentiable
 
 from autorec_d2l.matrix import count_offsets
 
-# glibc hands large blocks of freed memory back to the system, and to get a gradient's again costs as
-# much as to compute it, unless a larger block has been freed before. Free one of 31 MB, untouched.
+# glibc hands a large block of freed memory back to the system, and to get a gradient's again costs
+# as much as to compute it, unless a larger one was freed before. Free one of 31 MB, untouched.
 torch.empty(31 * 2**20, dtype=torch.uint8)
 
 # A sum by row reads rows of weights in no order. Taken in blocks of so many, they stay in the
