@@ -70,7 +70,7 @@ def measured(name, column="test_rmse", **wanted):
         ),
         ("AutoRec, d2l's settings, as the chapters train it", lambda: printed_by_the_lesson(2)),
         (
-            "AutoRec, bounded output and dropout, tuned on validation",
+            "AutoRec, bounded output, tuned on validation",
             lambda: measured("exercise_activations.csv", model="sigmoid / bounded", sweep="tuned"),
         ),
         (
