@@ -141,7 +141,7 @@ def load_data_ml100k(
     _check_ids(data, num_users, num_items)
     users = torch.tensor(data["user_id"].to_numpy() - 1)
     items = torch.tensor(data["item_id"].to_numpy() - 1)
-    scores = torch.tensor(data["rating"].to_numpy(), dtype=torch.float32)
+    scores = torch.from_numpy(data["rating"].to_numpy("float32", copy=True))
     if feedback == "implicit":
         scores = torch.ones_like(scores)
     inter = torch.zeros(num_items, num_users)

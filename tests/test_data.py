@@ -314,6 +314,14 @@ def test_loading_by_hand(ratings):
     assert scores.dtype == inter.dtype == torch.float32
 
 
+def test_loading_takes_a_table_backwards(ratings):
+    *forwards, inter = d2l.load_data_ml100k(ratings, 4, 3)
+    *backwards, same = d2l.load_data_ml100k(ratings[::-1], 4, 3)
+    assert torch.equal(inter, same)
+    for one, other in zip(forwards, backwards, strict=True):
+        assert torch.equal(one, other.flip(0))
+
+
 def test_implicit_feedback_is_one_where_there_is_a_rating(ratings):
     scores, inter = d2l.load_data_ml100k(ratings, 4, 3, feedback="implicit")[2:]
     assert scores.tolist() == [1] * 7
