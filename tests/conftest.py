@@ -1,5 +1,7 @@
-"""What several test files share: the real MovieLens-100K, read once, and one thread."""
+"""What several test files share: the real MovieLens-100K, read once, a small table, one thread."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,3 +19,11 @@ def ml100k():
         return d2l.read_data_ml100k()  # (data, num_users, num_items)
     except d2l.DataUnavailableError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def ratings():
+    """A hundred ratings by 12 users of 15 items, in no order: `(data, num_users, num_items)`."""
+    users, items = np.divmod(np.random.RandomState(0).permutation(12 * 15)[:100], 15)
+    stars = 1 + (users + items) % 5
+    return pd.DataFrame({"user_id": users + 1, "item_id": items + 1, "rating": stars}), 12, 15

@@ -11,20 +11,9 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l import fitting
 from autorec_d2l.sweep import _key
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZES = (12, 15)  # (num_users, num_items)
-
-
-@pytest.fixture
-def ratings():
-    cells = np.random.RandomState(0).permutation(SIZES[0] * SIZES[1])[:100]
-    users, items = np.divmod(cells, SIZES[1])
-    stars = 1 + (users + items) % 5
-    table = pd.DataFrame({"user_id": users + 1, "item_id": items + 1, "rating": stars})
-    return table, *SIZES
 
 
 class Recorder:
@@ -61,7 +50,7 @@ def test_tuning_never_sees_a_test_rating_and_the_test_is_read_once(ratings):
     fit = Recorder()
     d2l.run_sweep(ratings, {"m": {"fit": fit}}, TRIALS, num_epochs=5, splits=[3])
     train, test = d2l.split_data_ml100k(*ratings, "random", 0.1, seed=3)
-    inner, valid = d2l.split_data_ml100k(train, *SIZES, "random", 0.1, seed=1003)
+    inner, valid = d2l.split_data_ml100k(train, *ratings[1:], "random", 0.1, seed=1003)
     *tuning, last = fit.fits
     assert len(tuning) == len(TRIALS)
     for train_data, held_out, num_epochs, seed, _ in tuning:
@@ -208,91 +197,6 @@ def test_compare_takes_differences_split_by_split():
     assert table["std"].tolist() == pytest.approx([1, 1, np.std(rmse["other"], ddof=1)])
     with pytest.raises(ValueError, match="every model is needed on every split"):
         d2l.compare(pd.DataFrame(rows[:-1]), "default")
-
-
-# Fitting AutoRec.
-
-
-def fit(ratings, num_epochs=2, **settings):
-    train, test = d2l.split_data_ml100k(*ratings)
-    settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05, **settings}
-    return d2l.fit_autorec(train, test, SIZES, num_epochs, 0, **settings), train, test
-
-
-@pytest.mark.parametrize("user_based", [False, True])
-@pytest.mark.parametrize("centred", [False, True])
-def test_predictions_come_in_the_order_of_the_table(ratings, user_based, centred):
-    model, _, test = fit(ratings, user_based=user_based, centred=centred)
-    assert not (test["item_id"].diff().dropna() >= 0).all()  # in neither order
-    assert not (test["user_id"].diff().dropna() >= 0).all()
-    single = [model.predict(test.iloc[i : i + 1]).item() for i in range(len(test))]
-    assert model.predict(test).tolist() == pytest.approx(single, abs=1e-6)
-    assert np.std(single) > 1e-3
-    errors = model.predict(test).numpy() - test["rating"]
-    assert (errors**2).mean() ** 0.5 == pytest.approx(model.history["test_rmse"].iloc[-1])
-
-
-def test_defaults_are_those_of_d2l(ml100k):
-    data, num_users, num_items = ml100k
-    train, test = d2l.split_data_ml100k(data, num_users, num_items)
-    history = d2l.fit_autorec(train, test, (num_users, num_items), 2, 0).history
-    train_inter, test_inter = (
-        d2l.load_data_ml100k(part, num_users, num_items)[3] for part in (train, test)
-    )
-    torch.manual_seed(0)
-    net = d2l.AutoRec(500, num_users)
-    dense = d2l.train_recsys_rating(
-        net,
-        d2l.load_array((train_inter,), 256),
-        d2l.load_array((train_inter,), 1024, is_train=False),
-        d2l.HalfSquares(256 * num_users),
-        torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
-        2,
-        [torch.device("cpu")],
-        inter_mat=test_inter,
-    )
-    assert history["test_rmse"].tolist() == pytest.approx(dense["test_rmse"].tolist(), abs=1e-4)
-
-
-@pytest.mark.parametrize("decoder", ["identity", "bounded", "relu"])
-@pytest.mark.parametrize("init", ["mean", "scaled"])
-def test_training_starts_at_the_mean_rating(ratings, decoder, init):
-    more = {"more_hidden": [3], "dropout": 0.0}
-    model, train, _ = fit(ratings, 1, lr=0.0, wd=0.0, decoder=decoder, init=init, **more)
-    away = abs(float(model.predict(train).mean()) - train["rating"].mean())
-    assert away < (0.1 if init == "mean" else 1.0)
-
-
-def test_scaled_weights_have_the_variance_of_their_number_of_inputs():
-    pairs = torch.cartesian_prod(torch.arange(3), torch.arange(900))
-    matrix = d2l.RatingMatrix(*pairs.T, torch.full((2700,), 4.0), (3, 900))
-    net = d2l.SparseAutoRec(400, 900, more_hidden=[100])
-    d2l.initialise(net, "scaled", matrix)
-    for layer, inputs in ((net.encoder, 900), (net.more[0], 400), (net.decoder, 100)):
-        assert layer.weight.std().item() == pytest.approx(inputs**-0.5, rel=0.02)
-    assert net.decoder.bias.eq(4).all()
-
-
-def test_init_may_be_a_function(ratings):
-    seen = []
-    fit(ratings, init=lambda net, matrix: seen.append((type(net), matrix.shape)))
-    assert seen == [(d2l.SparseAutoRec, SIZES[::-1])]
-
-
-@pytest.mark.parametrize("wrong", [{"encoder": "swish"}, {"decoder": "clip"}, {"init": "xavier"}])
-def test_unknown_names_are_refused(ratings, wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong.values()))):
-        fit(ratings, **wrong)
-
-
-def test_a_quiet_training_is_silent_and_hands_ctrl_c_on(ratings, capfd, monkeypatch):
-    fit(ratings)
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
-    train = fitting.train_recsys_rating
-    monkeypatch.setattr(fitting, "train_recsys_rating", lambda *a, **k: train(*a, **k).iloc[:-1])
-    with pytest.raises(KeyboardInterrupt):
-        fit(ratings)
 
 
 # The results of the exercises.
