@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 import autorec_d2l as d2l
 from autorec_d2l.fitting import train_quietly
 
-CHOSEN = {"batch_size": 256, "lr": 0.004, "dropout": 0.3, "input_dropout": 0.3}  # by --tune
+CHOSEN = {"batch_size": 128, "lr": 0.002, "dropout": 0.1, "input_dropout": 0.3}  # by --tune
 
 
 class Autocast(torch.nn.Module):

@@ -43,7 +43,8 @@ def configurations(only):
     for side in (1, 2, 4):
         shape = (items * side, users * side)
         batch_size = -(-shape[0] // BATCHES_AN_EPOCH)
-        found.append(("area", f"{side**2}x", shape, 1_000_000, batch_size, "sparse"))
+        for form in ("sparse", "dense"):
+            found.append(("area", f"{side**2}x", shape, 1_000_000, batch_size, form))
     shape = MOVIELENS["10M"][0]
     for millions in (1, 2, 5, 10):
         found.append(("ratings", f"{millions}M", shape, millions * 1_000_000, 512, "sparse"))
