@@ -91,3 +91,20 @@ def measured(name, column="test_rmse", **wanted):
 def test_the_table_of_results(door, label, result):
     mean, std = result()
     assert f"| {label} | {mean} ± {std} |" in door
+
+
+def test_the_table_of_seconds():
+    table = d2l.read_results("train_time.csv")
+    last = table[(table["epoch"] == 25) & (table["cores"] == 2)].groupby("arm")
+    seconds, rmse = last["total_seconds"].median(), last["test_rmse"].mean()
+    rows = re.findall(r"^\| ([^|]+) \| (\d+\.\d) \| (0\.\d+) \|$", README, re.MULTILINE)
+    assert len(rows) == 6
+    for arm, of_arm, error in rows:
+        assert (of_arm, error) == (f"{seconds[arm]:.1f}", f"{rmse[arm]:.3f}")
+
+
+def test_the_cost_at_the_size_of_movielens_10m():
+    table = d2l.read_results("scale.csv").set_index(["experiment", "size", "form"])
+    sparse, dense = (table.loc["movielens", "10M", form] for form in ("sparse", "dense"))
+    cost = f"{sparse.seconds:.1f} s and at most {sparse.peak_bytes / 1e9:.1f} GB"
+    assert f"takes {cost}, against {dense.seconds:.0f} s with dense batches" in README
