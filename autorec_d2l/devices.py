@@ -80,10 +80,15 @@ def own_rows(batch: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
     rank, size = rank_and_size()
     if size == 1:
         return batch
-    if len(batch[-1]) < size or any(tensor.layout != torch.strided for tensor in batch):
+    if any(tensor.layout != torch.strided for tensor in batch):
         raise ValueError(
-            f"{size} processes share dense batches of at least {size} rows, got a "
-            f"{batch[-1].layout} one of {len(batch[-1])}: choose another batch_size"
+            f"{size} processes share dense batches, not sparse ones: train in one process, or cut "
+            "the work by hand as the chapter on cost does"
+        )
+    if len(batch[-1]) < size:
+        raise ValueError(
+            f"{size} processes share batches of at least {size} rows, got one of "
+            f"{len(batch[-1])}: choose another batch_size"
         )
     return [tensor[rank::size] for tensor in batch]
 

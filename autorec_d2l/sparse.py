@@ -92,7 +92,12 @@ class SparseAutoRec(AutoRec):
         ``ratings`` and ``at`` are sparse CSR tensors ``(batch, num_users)``; of ``at`` only the
         pattern counts. A batch without ratings gives the predictions of empty rows, a pattern
         without cells an empty tensor.
+
+        Raises ``ValueError`` for tensors of another layout or shape.
         """
+        _check_rows("ratings", ratings, ratings.shape[0], self.decoder.out_features)
+        if at is not None:
+            _check_rows("at", at, ratings.shape[0], self.decoder.out_features)
         inputs = Cells(ratings)
         cells = inputs if at is None else Cells(at)
         values = ratings.values()
@@ -110,6 +115,16 @@ class SparseAutoRec(AutoRec):
         if self.column_means is not None:
             predictions = predictions + self.column_means[cells.col] + row_means[cells.row]
         return predictions
+
+
+def _check_rows(name: str, tensor: torch.Tensor, num_rows: int, num_users: int) -> None:
+    """Refuse what the products' kernels would refuse in words of their own, or not at all."""
+    if tensor.layout != torch.sparse_csr or tensor.shape != (num_rows, num_users):
+        layout = str(tensor.layout).removeprefix("torch.")
+        raise ValueError(
+            f"{name} must be sparse CSR rows, {num_rows} by {num_users} (num_users of the "
+            f"network), got {' by '.join(map(str, tensor.shape))} of layout {layout}"
+        )
 
 
 class HalfSquares(nn.Module):

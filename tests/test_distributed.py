@@ -16,7 +16,7 @@ WORKER = """\
 import json, os, sys
 import torch
 import autorec_d2l as d2l
-from autorec_d2l.devices import rank_and_size
+from autorec_d2l.devices import own_rows, rank_and_size
 
 def train(ratings, devices, num_epochs, **options):
     torch.manual_seed(0)
@@ -29,9 +29,9 @@ def train(ratings, devices, num_epochs, **options):
         net, train_iter, test_iter, loss, trainer, num_epochs, devices, inter_mat=ratings
     )
 
-def refused(error, *arguments, **options):
+def refused(error, use, *arguments, **options):
     try:
-        train(*arguments, **options)
+        use(*arguments, **options)
     except error as refusal:
         return str(refusal)
 
@@ -66,9 +66,10 @@ with d2l.process_group(torch.device(device) if device == "cpu" else None) as dev
         "train_rmse": history["train_rmse"].tolist(),
         "test_rmse": history["test_rmse"].tolist(),
         "parameters": {name: p.tolist() for name, p in net.named_parameters()},
-        "nan": refused(FloatingPointError, broken, devices, 2),
-        "short": refused(ValueError, ratings, devices, 1, batch_size=11),
-        "several": refused(ValueError, ratings, [torch.device("cpu")] * 2, 1),
+        "nan": refused(FloatingPointError, train, broken, devices, 2),
+        "short": refused(ValueError, train, ratings, devices, 1, batch_size=11),
+        "several": refused(ValueError, train, ratings, [torch.device("cpu")] * 2, 1),
+        "sparse": refused(ValueError, own_rows, [ratings.to_sparse_csr()]),
         "seed": seed,
     }
     with open(f"{target}.{rank}", "w") as file:
@@ -151,9 +152,10 @@ def test_nan_on_one_rank_stops_all(reports):
 
 def test_what_cannot_be_shared_is_refused_by_all(reports):
     alone, together, _ = reports
-    assert alone["short"] is None
+    assert alone["short"] is alone["sparse"] is None
     for report in together:
-        assert "2 processes share dense batches of at least 2 rows" in report["short"]
+        assert "2 processes share batches of at least 2 rows" in report["short"]
+        assert "2 processes share dense batches, not sparse ones" in report["sparse"]
         assert "one device" in report["several"]
 
 

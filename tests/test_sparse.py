@@ -326,6 +326,22 @@ def test_a_batch_without_ratings_predicts_for_empty_rows_and_learns_nothing():
     torch.testing.assert_close(sparse(empty, at=elsewhere), expected.flatten())
 
 
+@pytest.mark.parametrize(
+    ("ratings", "at", "message"),
+    [
+        (torch.ones(2, 6).to_sparse_csr(), None, "ratings must be .* 2 by 7 .*, got 2 by 6 of"),
+        (torch.ones(2, 8).to_sparse_csr(), None, "ratings must be .* 2 by 7 .*, got 2 by 8 of"),
+        (torch.ones(2, 7), None, "ratings must be sparse CSR rows.* of layout strided"),
+        (torch.ones(2, 7).to_sparse(), None, "ratings must be .* of layout sparse_coo"),
+        (torch.ones(2, 7).to_sparse_csr(), torch.ones(3, 7).to_sparse_csr(), "at must .* 2 by 7"),
+        (torch.ones(2, 7).to_sparse_csr(), torch.ones(2, 7), "at must be .* of layout strided"),
+    ],
+)
+def test_rows_of_another_layout_or_shape_are_refused(ratings, at, message):
+    with pytest.raises(ValueError, match=message):
+        make_pair()[1](ratings.double(), at)
+
+
 def test_batches_hold_the_rows_asked_for_in_that_order():
     dense = make_ratings()
     matrix = compress(dense)
