@@ -93,6 +93,12 @@ def test_the_table_of_results(door, label, result):
     assert f"| {label} | {mean} ± {std} |" in door
 
 
+@pytest.mark.parametrize("model", ["I-AutoRec", "U-AutoRec"])
+def test_the_results_on_movielens_1m(model):
+    mean, std = measured("paper_ml1m.csv", "rmse", model=model)
+    assert f"{model} {mean} ± {std} (published" in README
+
+
 def test_the_table_of_seconds():
     table = d2l.read_results("train_time.csv")
     last = table[(table["epoch"] == 25) & (table["cores"] == 2)].groupby("arm")
