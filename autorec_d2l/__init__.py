@@ -16,7 +16,7 @@ from autorec_d2l.data import (
 from autorec_d2l.devices import process_group, try_all_gpus, try_gpu
 from autorec_d2l.download import DataUnavailableError
 from autorec_d2l.evaluation import evaluating, evaluator, evaluator_mf, masked_mae, masked_rmse
-from autorec_d2l.fitting import Fit, fit_autorec, initialise, train_quietly
+from autorec_d2l.fitting import Fit, fit_autorec, initialise, make_autorec, train_quietly
 from autorec_d2l.matrix import RatingMatrix
 from autorec_d2l.models import MF, AutoRec, BoundedAutoRec, bounded
 from autorec_d2l.plotting import COLORS, plot_history, set_style
@@ -56,6 +56,7 @@ __all__ = [
     "initialise",
     "load_array",
     "load_data_ml100k",
+    "make_autorec",
     "masked_mae",
     "masked_rmse",
     "paired_interval",

@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -53,34 +54,61 @@ def fit_autorec(
     num_epochs: int,
     seed: int,
     *,
+    lr: float = 0.002,
+    wd: float = 1e-5,
+    batch_size: int = 256,
+    user_based: bool = False,
+    one_cycle: bool = False,
+    decay_biases: bool = True,
+    **network,
+) -> Fit:
+    """Fit AutoRec with Adam; the defaults are d2l's, and ``network`` is for :func:`make_autorec`.
+
+    ``sizes`` is ``(num_users, num_items)``. ``held_out`` ratings, if given, are predicted after
+    every epoch. ``user_based`` makes the users the rows. ``one_cycle`` lets the learning rate rise
+    to ``lr`` and fall again over all epochs. Without ``decay_biases`` weights alone decay, as in
+    the paper. Raises ``FloatingPointError`` if the loss becomes infinite.
+    """
+    ratings = _matrix(train_data, sizes, user_based)
+    torch.manual_seed(seed)
+    net = make_autorec(ratings, **network)
+    train_iter = load_array((ratings,), batch_size, seed=seed)
+    trainer = _adam(net, lr, wd, decay_biases)
+    history = train_quietly(
+        net,
+        train_iter,
+        load_array((ratings,), 1024, is_train=False),
+        HalfSquares(batch_size * ratings.shape[1]),
+        trainer,
+        num_epochs,
+        [torch.device("cpu")],  # where its sparse products are measured
+        evaluator=_no_evaluation if held_out is None else evaluator_sparse,
+        inter_mat=None if held_out is None else _matrix(held_out, sizes, user_based),
+        scheduler=OneCycleLR(trainer, lr, num_epochs * len(train_iter)) if one_cycle else None,
+    )
+    predict = partial(_predict, net, ratings, sizes, user_based)
+    return Fit(history, predict, sum(p.numel() for p in net.parameters()))
+
+
+def make_autorec(
+    ratings: RatingMatrix,
+    *,
     num_hidden: int = 500,
     more_hidden: Sequence[int] = (),
     encoder: str = "sigmoid",
     decoder: str = "identity",
     dropout: float = 0.05,
     input_dropout: float = 0.0,
-    lr: float = 0.002,
-    wd: float = 1e-5,
-    batch_size: int = 256,
     init: str | Callable[[SparseAutoRec, RatingMatrix], None] = "zero",
-    user_based: bool = False,
     centred: bool = False,
-    one_cycle: bool = False,
-    decay_biases: bool = True,
-) -> Fit:
-    """Fit AutoRec with Adam; the defaults are d2l's.
+) -> SparseAutoRec:
+    """Return an untrained network for the columns of ``ratings``; the defaults are d2l's.
 
-    ``sizes`` is ``(num_users, num_items)``. ``held_out`` ratings, if given, are predicted after
-    every epoch. ``encoder`` and ``decoder`` are names of :data:`ACTIVATIONS`. ``init`` is one of
-    :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
-    ``centred`` takes column and row means off the input (see :class:`SparseAutoRec`).
-    ``user_based`` makes the users the rows. ``one_cycle`` lets the learning rate rise to ``lr``
-    and fall again over all epochs. Without ``decay_biases`` weights alone decay, as in the paper.
-
-    Raises ``ValueError`` for other names and ``FloatingPointError`` if the loss becomes infinite.
+    ``encoder`` and ``decoder`` are names of :data:`ACTIVATIONS`. ``init`` is one of :data:`INITS`,
+    see :func:`initialise`, or a function that changes the network in place. ``centred`` takes
+    column and row means off the input (see :class:`SparseAutoRec`). Raises ``ValueError`` for
+    other names.
     """
-    ratings = _matrix(train_data, sizes, user_based)
-    torch.manual_seed(seed)
     net = SparseAutoRec(
         num_hidden,
         ratings.shape[1],
@@ -95,31 +123,7 @@ def fit_autorec(
         init(net, ratings)
     else:
         initialise(net, init, ratings)
-    train_iter = load_array((ratings,), batch_size, seed=seed)
-    trainer = _adam(net, lr, wd, decay_biases)
-    total_steps = num_epochs * len(train_iter)
-    history = train_quietly(
-        net,
-        train_iter,
-        load_array((ratings,), 1024, is_train=False),
-        HalfSquares(batch_size * ratings.shape[1]),
-        trainer,
-        num_epochs,
-        [torch.device("cpu")],  # where its sparse products are measured
-        evaluator=evaluator_sparse if held_out is not None else _no_evaluation,
-        inter_mat=_matrix(held_out, sizes, user_based) if held_out is not None else None,
-        scheduler=OneCycleLR(trainer, lr, total_steps) if one_cycle else None,
-    )
-
-    def predict(table: pd.DataFrame) -> torch.Tensor:
-        users, items, scores, _ = load_data_ml100k(table, *sizes)
-        cells = _matrix(table, sizes, user_based)
-        with evaluating(net):
-            sorted_stars = net(ratings[:][0], at=cells[:][0])  # by row, then column
-        order = (users * sizes[1] + items if user_based else items * sizes[0] + users).argsort()
-        return torch.empty_like(scores).index_copy(0, order, sorted_stars)
-
-    return Fit(history, predict, sum(p.numel() for p in net.parameters()))
+    return net
 
 
 def _activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -166,6 +170,16 @@ def train_quietly(net: nn.Module, *arguments, **named) -> pd.DataFrame:
     if len(history) < num_epochs:
         raise KeyboardInterrupt
     return history
+
+
+def _predict(net, ratings, sizes, user_based, table: pd.DataFrame) -> torch.Tensor:
+    """Return stars for the rows of ``table``, in its order, ``(num_ratings,)``."""
+    users, items, scores, _ = load_data_ml100k(table, *sizes)
+    cells = _matrix(table, sizes, user_based)
+    with evaluating(net):
+        sorted_stars = net(ratings[:][0], at=cells[:][0])  # by row, then column
+    order = (users * sizes[1] + items if user_based else items * sizes[0] + users).argsort()
+    return torch.empty_like(scores).index_copy(0, order, sorted_stars)
 
 
 def _matrix(table: pd.DataFrame, sizes: tuple[int, int], user_based: bool) -> RatingMatrix:

@@ -55,12 +55,11 @@ def train_recsys_rating(
 
     ``train_iter`` gives batches whose last tensor is the target: ``(users, items, scores)`` for
     MF, or one tensor ``(batch, num_users)``, input and target in one, for AutoRec. A target of 0
-    means "not rated". ``devices`` are all GPUs or the CPU unless named; several share each batch
-    (:func:`autorec_d2l.devices.parallelize`). So do the processes of ``torchrun``, each of which
-    goes through the whole batches and computes its rows of them; ``loss`` must then be a mean over
-    all cells. ``evaluator`` is called as in d2l: with ``(net, test_iter, inter_mat, devices)`` if
-    the test matrix ``inter_mat`` is given, else with ``(net, test_iter, devices)``. ``scheduler``
-    makes a step after each batch.
+    means "not rated". ``devices`` are all GPUs or the CPU unless named; several share each batch,
+    and so do the processes of ``torchrun`` (:mod:`autorec_d2l.devices`); ``loss`` must then be a
+    mean over all cells. ``evaluator`` is called as in d2l: with ``(net, test_iter, inter_mat,
+    devices)`` if the test matrix ``inter_mat`` is given, else with ``(net, test_iter, devices)``.
+    ``scheduler`` makes a step after each batch.
 
     The history has ``train_rmse`` (stars per observed rating, in training mode, while the weights
     move), ``test_rmse``, ``seconds`` (of training, without evaluation), ``ratings_per_s`` and
@@ -78,23 +77,30 @@ def train_recsys_rating(
         try:
             for epoch in progress:
                 row = _train_epoch(parallel, train_iter, loss, trainer, devices[0], scheduler)
-                if not math.isfinite(row.pop("loss")):
-                    raise FloatingPointError(
-                        f"the loss is not finite in epoch {epoch}: look for NaN in the data, "
-                        "or lower the learning rate"
-                    )
+                _check_finite(row.pop("loss"), epoch)
                 row["test_rmse"] = _evaluate(net, test_iter, devices, evaluator, inter_mat)
                 history.append(row)
-                progress.set_postfix(
-                    {name: f"{row[name]:.4g}" for name in HISTORY[:2]}
-                    | {"ratings/s": f"{row['ratings_per_s']:.3g}"}
-                )
+                progress.set_postfix(_shown(row))
         except KeyboardInterrupt:
             print(f"stopped by hand after {len(history)} of {num_epochs} epochs")
     if history:
         print("train RMSE {train_rmse:.3f}, test RMSE {test_rmse:.3f} stars".format(**history[-1]))
     index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     return pd.DataFrame(history, index=index, columns=HISTORY)
+
+
+def _shown(row: dict[str, float]) -> dict[str, str]:
+    """Return what the progress bar shows of an epoch."""
+    shown = {name: f"{row[name]:.4g}" for name in HISTORY[:2]}
+    return shown | {"ratings/s": f"{row['ratings_per_s']:.3g}"}
+
+
+def _check_finite(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss is not finite in epoch {epoch}: look for NaN in the data, "
+            "or lower the learning rate"
+        )
 
 
 def _train_epoch(net, train_iter, loss, trainer, device, scheduler) -> dict[str, float]:

@@ -1,4 +1,8 @@
-"""What several test files share: the real MovieLens-100K, read once, a small table, one thread."""
+"""What several test files share: ratings, real and made up, several processes, and one thread."""
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -27,3 +31,20 @@ def ratings():
     users, items = np.divmod(np.random.RandomState(0).permutation(12 * 15)[:100], 15)
     stars = 1 + (users + items) % 5
     return pd.DataFrame({"user_id": users + 1, "item_id": items + 1, "rating": stars}), 12, 15
+
+
+@pytest.fixture(scope="session")
+def launch():
+    """Return a function that runs Python in several processes of torchrun, or (None) without it."""
+
+    def run(size, *arguments):
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
+        return subprocess.run(
+            [sys.executable, *([] if size is None else torchrun), *map(str, arguments)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    return run

@@ -4,9 +4,6 @@ Each test runs the worker below, in two processes and in one.
 """
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -82,18 +79,6 @@ TWO_GPUS = pytest.param(
 )
 
 
-def launch(size, arguments, timeout=120):
-    """Run Python with ``arguments``, in ``size`` processes of torchrun if it is more than one."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
-    return subprocess.run(
-        [sys.executable, *(torchrun if size > 1 else []), *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-
-
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
     path = tmp_path_factory.mktemp("worker") / "worker.py"
@@ -102,12 +87,12 @@ def worker(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["cpu", TWO_GPUS])
-def reports(worker, tmp_path_factory, request):
+def reports(launch, worker, tmp_path_factory, request):
     """Return the reports of one process alone, and of the two that torchrun started."""
     target = tmp_path_factory.mktemp("reports")
     found, heard = {}, {}
-    for size in (1, 2):
-        done = launch(size, [worker, request.param, target / str(size), "report"])
+    for size, processes in ((1, None), (2, 2)):
+        done = launch(processes, worker, request.param, target / str(size), "report")
         assert done.returncode == 0, done.stderr
         found[size] = [json.loads((target / f"{size}.{k}").read_text()) for k in range(size)]
         heard[size] = done.stdout
@@ -159,16 +144,16 @@ def test_what_cannot_be_shared_is_refused_by_all(reports):
         assert "one device" in report["several"]
 
 
-def test_a_rank_that_dies_ends_the_run(worker, tmp_path):
+def test_a_rank_that_dies_ends_the_run(launch, worker, tmp_path):
     start = time.monotonic()
-    done = launch(2, [worker, "cpu", tmp_path / "2", "die"])
+    done = launch(2, worker, "cpu", tmp_path / "2", "die")
     assert done.returncode != 0
     assert "exitcode  : 3" in done.stderr
     assert time.monotonic() - start < 60, "the other rank waited for the dead one"
 
 
-def test_the_command_runs_under_torchrun(ml100k):
-    done = launch(2, ["-m", "autorec_d2l", "--epochs=2", "--device=cpu"])
+def test_the_command_runs_under_torchrun(launch, ml100k):
+    done = launch(2, "-m", "autorec_d2l", "--epochs=2", "--device=cpu")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("test RMSE") == 1
     assert "Recommended" in done.stdout

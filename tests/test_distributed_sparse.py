@@ -1,9 +1,6 @@
 """The program of the chapter on cost, in two processes: data parallel and tensor parallel."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -24,21 +21,10 @@ def program(tmp_path_factory):
     return path
 
 
-def torchrun(size, *arguments):
-    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
-    return subprocess.run(
-        [sys.executable, *command, *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-
-
-def test_every_way_to_share_gives_the_losses_of_one_process(program, tmp_path):
+def test_every_way_to_share_gives_the_losses_of_one_process(launch, program, tmp_path):
     losses = {}
     for size in (1, 2):
-        done = torchrun(size, program, tmp_path / f"{size}.json")
+        done = launch(size, program, tmp_path / f"{size}.json")
         assert done.returncode == 0, done.stderr
         losses[size] = json.loads((tmp_path / f"{size}.json").read_text())
     reference = losses[1]["items"]
@@ -50,7 +36,7 @@ def test_every_way_to_share_gives_the_losses_of_one_process(program, tmp_path):
             assert way == pytest.approx(reference, rel=1e-5)
 
 
-def test_if_one_process_dies_the_others_end_too(program, tmp_path):
+def test_if_one_process_dies_the_others_end_too(launch, program, tmp_path):
     broken = program.with_name("broken.py")
     broken.write_text(
         "import os, beyond, autorec_d2l as d2l\n"
@@ -63,7 +49,7 @@ def test_if_one_process_dies_the_others_end_too(program, tmp_path):
         "    loss_of(beyond.torch.arange(5))\n"
     )
     start = time.monotonic()
-    done = torchrun(2, broken)
+    done = launch(2, broken)
     assert done.returncode != 0
     assert "exitcode  : 3" in done.stderr
     assert time.monotonic() - start < 120  # far below the five minutes of the group

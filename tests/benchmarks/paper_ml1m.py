@@ -3,10 +3,10 @@
     AUTOREC_D2L_DATA=PATH python tests/benchmarks/paper_ml1m.py [--processes 2]
 
 `PATH` holds `ml-1m/ratings.dat`, where GroupLens' server cannot be reached. Five random 90/10
-splits, on none of which anything was tried before. On each of them every model gets three trials
-of the penalty and the learning rate on a validation part of the training part, is fitted to the
-whole of it with the best, and then reads the test ratings once. Predictions are clipped to 1 to 5
-stars. A process trains on one thread.
+splits, none of which had a say in what the trials are. On each of them every model gets three
+trials of the penalty and the learning rate on a validation part of the training part, is fitted to
+the whole of it with the best, and then reads the test ratings once. Predictions are clipped to 1 to
+5 stars. A process trains on one thread.
 
 Writes `autorec_d2l/results/paper_ml1m.csv`, a row a model and split: what it belongs to, RMSE and
 MAE in stars, CPU seconds of the training, and its settings.
