@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.utils.data import (
@@ -38,6 +38,20 @@ class RolloverBatchSampler:
     def __len__(self) -> int:
         """Return how many batches the next epoch has."""
         return (len(self.left_over) + len(self.sampler)) // self.batch_size
+
+
+def as_tensors(batch: torch.Tensor | Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return a batch as a list: a tensor alone is a list of one, as a ``TensorDataset`` gives it.
+
+    Arrays become tensors, and numbers of other types float32, as the networks' weights are;
+    indices stay whole numbers. Raises ``TypeError`` for anything else.
+    """
+    batch = batch if isinstance(batch, (list, tuple)) else [batch]
+    try:
+        return [torch.as_tensor(part) for part in batch]
+    except (TypeError, ValueError, RuntimeError) as error:
+        kinds = ", ".join(type(part).__name__ for part in batch)
+        raise TypeError(f"a batch must be tensors or numbers in arrays, got {kinds}") from error
 
 
 def load_array(

@@ -1,6 +1,6 @@
 """MovieLens as tables, splits and matrices.
 
-Everywhere in this project 0 means "not rated", which is safe because a rating is 1 to 5 stars.
+In a matrix 0 means "not rated", which is safe because a rating is 1 to 5 stars.
 The names are those of the recommender chapter of Dive into Deep Learning (d2l.ai).
 """
 
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from autorec_d2l.batches import load_array
 from autorec_d2l.download import fetch
+from autorec_d2l.scale import STARS, Scale
 from autorec_d2l.tables import parse_items, parse_ratings
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def split_data_ml100k(
     data, ids beyond ``num_users`` and ``num_items``, and an empty part.
     """
     _check_ids(data, num_users, num_items)
+    _check_pairs(data)
     if split_mode == "random":
         if not 0 < test_ratio < 1:
             raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio}")
@@ -124,6 +126,34 @@ def split_data_ml100k(
     return train_data, test_data
 
 
+def rating_triples(
+    data: pd.DataFrame, num_users: int, num_items: int, scale: Scale = STARS
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return a table of ratings as ``(users, items, scores)``, each ``(num_ratings,)``.
+
+    ``users`` and ``items`` are indices from 0, int64; ``scores`` are stars, float32.
+
+    Raises ``ValueError`` for an empty table, ids out of range, a pair that is there twice and a
+    rating off the ``scale``.
+    """
+    users, items = pair_indices(data, num_users, num_items)
+    _check_pairs(data)
+    scores = data["rating"].to_numpy("float32", copy=True)
+    scale.check(scores, "rating")
+    return users, items, torch.from_numpy(scores)
+
+
+def pair_indices(
+    data: pd.DataFrame, num_users: int, num_items: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the users and the items of a table as indices from 0, each ``(num_rows,)``, int64.
+
+    Raises ``ValueError`` for an empty table and ids out of range.
+    """
+    _check_ids(data, num_users, num_items)
+    return tuple(torch.tensor(data[name].to_numpy() - 1) for name in ("user_id", "item_id"))
+
+
 def load_data_ml100k(
     data: pd.DataFrame, num_users: int, num_items: int, feedback: str = "explicit"
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -138,10 +168,7 @@ def load_data_ml100k(
     """
     if feedback not in ("explicit", "implicit"):
         raise ValueError(f"feedback must be 'explicit' or 'implicit', got {feedback!r}")
-    _check_ids(data, num_users, num_items)
-    users = torch.tensor(data["user_id"].to_numpy() - 1)
-    items = torch.tensor(data["item_id"].to_numpy() - 1)
-    scores = torch.from_numpy(data["rating"].to_numpy("float32", copy=True))
+    users, items, scores = rating_triples(data, num_users, num_items)
     if feedback == "implicit":
         scores = torch.ones_like(scores)
     inter = torch.zeros(num_items, num_users)
@@ -166,7 +193,7 @@ def split_and_load_ml100k(
     train_arrays, test_arrays = (
         load_data_ml100k(part, num_users, num_items, feedback)[:3] for part in parts
     )
-    train_iter = load_array(train_arrays, batch_size, seed=seed)
+    train_iter = load_array(train_arrays, batch_size, seed=seed, last_batch="rollover")
     test_iter = load_array(test_arrays, batch_size, is_train=False)
     return num_users, num_items, train_iter, test_iter
 
@@ -190,7 +217,7 @@ def _read_bytes(folder: Traversable, file: str) -> bytes:
 
 
 def _check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> None:
-    """Refuse an empty table, ids out of range and repeated pairs before they are indices."""
+    """Refuse an empty table and ids out of range before they are indices."""
     if data.empty:
         raise ValueError("the table of ratings is empty")
     for column, limit in (("user_id", num_users), ("item_id", num_items)):
@@ -200,6 +227,10 @@ def _check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> None:
                 f"{column} must be 1 to {limit}, got {data.at[outside[0], column]} "
                 f"at index {outside[0]} of the table"
             )
+
+
+def _check_pairs(data: pd.DataFrame) -> None:
+    """Refuse a user's second rating of an item."""
     twice = data.index[data.duplicated(["user_id", "item_id"])]
     if len(twice):
         user, item = data.loc[twice[0], ["user_id", "item_id"]]

@@ -39,7 +39,7 @@ def process_group(device: torch.device | None = None) -> Iterator[list[torch.dev
 
     Raises ``ValueError`` if ``device`` names a GPU that all processes of ``torchrun`` would share.
     """
-    if not dist.is_torchelastic_launched():
+    if not dist.is_available() or not dist.is_torchelastic_launched():
         yield [device] if device else try_all_gpus()
         return
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -70,6 +70,13 @@ def rank_and_size() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def add_up(sums: torch.Tensor) -> torch.Tensor:
+    """Return the sum of a tensor over all processes."""
+    if rank_and_size()[1] > 1:
+        dist.all_reduce(sums)
+    return sums
 
 
 def own_rows(batch: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:

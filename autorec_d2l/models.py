@@ -1,8 +1,6 @@
-"""The models, as the chapters show them; parameters are checked where they are given."""
+"""The models, exactly as the chapters show them."""
 
 from __future__ import annotations
-
-from numbers import Integral
 
 import torch
 from torch import nn
@@ -16,7 +14,6 @@ class MF(nn.Module):
     """
 
     def __init__(self, num_factors: int, num_users: int, num_items: int, mean: float = 0.0):
-        check_sizes(num_factors=num_factors, num_users=num_users, num_items=num_items)
         super().__init__()
         self.P = nn.Embedding(num_users, num_factors)
         self.Q = nn.Embedding(num_items, num_factors)
@@ -42,7 +39,6 @@ class AutoRec(nn.Module):
     """
 
     def __init__(self, num_hidden: int, num_users: int, dropout: float = 0.05):
-        check_sizes(num_hidden=num_hidden, num_users=num_users)
         super().__init__()
         self.encoder = nn.Linear(num_users, num_hidden)
         self.decoder = nn.Linear(num_hidden, num_users)
@@ -61,37 +57,3 @@ class AutoRec(nn.Module):
         if self.training:
             return predictions * torch.sign(ratings)
         return predictions
-
-
-class BoundedAutoRec(AutoRec):
-    """AutoRec whose predictions stay on the scale, and which has to guess from part of its input.
-
-    The decoder ends in 1 + 4 sigmoid(.). In training each rating of the input is dropped with
-    probability ``input_dropout``, and the others are scaled up; the target keeps them all.
-    """
-
-    def __init__(
-        self, num_hidden: int, num_users: int, dropout: float = 0.3, input_dropout: float = 0.3
-    ):
-        super().__init__(num_hidden, num_users, dropout)
-        self.input_dropout = nn.Dropout(input_dropout)
-
-    def forward(self, ratings: torch.Tensor) -> torch.Tensor:
-        """Rebuild rows of ``ratings`` as :class:`AutoRec` does, in stars from 1 to 5."""
-        hidden = torch.sigmoid(self.encoder(self.input_dropout(ratings)))
-        predictions = bounded(self.decoder(self.dropout(hidden)))  # (batch, num_users)
-        if self.training:
-            return predictions * torch.sign(ratings)
-        return predictions
-
-
-def bounded(scores: torch.Tensor) -> torch.Tensor:
-    """Map any number to a number of stars between 1 and 5; 0 becomes 3."""
-    return 1 + 4 * torch.sigmoid(scores)
-
-
-def check_sizes(**sizes: int) -> None:
-    """Raise ``ValueError`` naming the first argument that is not a whole number above 0."""
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"{name} must be a whole number above 0, got {size!r}")

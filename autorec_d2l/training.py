@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 import torch
-from torch import distributed as dist
 from torch import nn
 from tqdm import tqdm
 
 from autorec_d2l import evaluation
-from autorec_d2l.devices import own_rows, parallelize, rank_and_size, try_all_gpus
+from autorec_d2l.batches import as_tensors
+from autorec_d2l.devices import add_up, own_rows, parallelize, rank_and_size, try_all_gpus
+from autorec_d2l.scale import STARS, Scale
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
 
@@ -35,58 +36,94 @@ class L2Loss(nn.Module):
 
 
 def get_dataloader_workers() -> int:
-    """Return 0: MovieLens lies in memory, and worker processes would only copy it about."""
+    """Return 0: MovieLens lies in memory, where a worker process costs more than it saves."""
     return 0
 
 
 def train_recsys_rating(
     net: nn.Module,
     train_iter: Iterable,
-    test_iter: Iterable,
-    loss: nn.Module,
+    test_iter: Iterable | None,
+    loss: nn.Module | Callable[..., torch.Tensor],
     trainer: torch.optim.Optimizer,
     num_epochs: int,
     devices: list[torch.device] | None = None,
     evaluator: Callable[..., float] | None = None,
     inter_mat: torch.Tensor | None = None,
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
+    *,
+    scale: Scale | None = STARS,
+    verbose: bool = True,
 ) -> pd.DataFrame:
     """Train a rating model in place and return its history, one row an epoch.
 
-    ``train_iter`` gives batches whose last tensor is the target: ``(users, items, scores)`` for
-    MF, or one tensor ``(batch, num_users)``, input and target in one, for AutoRec. A target of 0
-    means "not rated". ``devices`` are all GPUs or the CPU unless named; several share each batch,
-    and so do the processes of ``torchrun`` (:mod:`autorec_d2l.devices`); ``loss`` must then be a
-    mean over all cells. ``evaluator`` is called as in d2l: with ``(net, test_iter, inter_mat,
-    devices)`` if the test matrix ``inter_mat`` is given, else with ``(net, test_iter, devices)``.
-    ``scheduler`` makes a step after each batch.
+    Args:
+        net: The model; it is moved to the first of ``devices``.
+        train_iter: Gives batches whose last tensor is the target: ``(users, items, scores)`` for
+            MF, each ``(batch,)``; for AutoRec one tensor ``(batch, num_users)``, input and target
+            in one, in which 0 means "not rated".
+        test_iter: What ``evaluator`` goes through after each epoch; ``None`` for no evaluation.
+        loss: Takes predictions and target, and returns a scalar. Where several devices or
+            processes share a batch it must be a mean over all cells.
+        trainer: The optimizer.
+        num_epochs: How many times to go through ``train_iter``.
+        devices: All GPUs or the CPU unless named; several share each batch, and so do the
+            processes of ``torchrun`` (:mod:`autorec_d2l.devices`).
+        evaluator: Called as in d2l, with ``(net, test_iter, inter_mat, devices)`` if ``inter_mat``
+            is given and with ``(net, test_iter, devices)`` if not.
+        inter_mat: The matrix of held-out ratings, aligned with the rows of ``test_iter``.
+        scheduler: Makes a step after each batch.
+        scale: What ratings can be; ``None`` if targets are something else than ratings.
+        verbose: Whether to show a progress bar and a last line. Ctrl-C ends a training that is
+            shown and returns its finished epochs; one that is not shown passes Ctrl-C on.
 
-    The history has ``train_rmse`` (stars per observed rating, in training mode, while the weights
-    move), ``test_rmse``, ``seconds`` (of training, without evaluation), ``ratings_per_s`` and
-    ``cells_per_s``. Ctrl-C ends the training and returns the finished epochs.
+    Returns:
+        A table with ``train_rmse`` (stars per observed rating, in training mode, while the weights
+        move), ``test_rmse`` (stars; NaN without evaluation), ``seconds`` (of training, without
+        evaluation), ``ratings_per_s`` and ``cells_per_s``.
 
-    Raises ``FloatingPointError``, naming the epoch, if the loss is not finite, and ``ValueError``
-    for ``num_epochs`` below 1 and an empty ``train_iter``.
+    Raises:
+        FloatingPointError: The loss is not finite; the message names the epoch.
+        ValueError: ``num_epochs`` below 1, a ``train_iter`` without batches, a target off the
+            ``scale``, or a network with an empty parameter.
+
+    Example:
+        See ``README.md``: AutoRec on MovieLens-100K in twenty lines.
     """
-    if num_epochs < 1:
-        raise ValueError(f"num_epochs must be at least 1, got {num_epochs}")
+    _check(net, num_epochs)
     devices = devices or try_all_gpus()
     parallel = parallelize(net, devices)
     history = []
-    with tqdm(range(1, num_epochs + 1), unit="epoch") as progress:
+    with tqdm(range(1, num_epochs + 1), unit="epoch", disable=not verbose) as progress:
         try:
             for epoch in progress:
-                row = _train_epoch(parallel, train_iter, loss, trainer, devices[0], scheduler)
+                checked = scale if epoch == 1 else None  # the ratings stay what they are
+                row = _train_epoch(
+                    parallel, train_iter, loss, trainer, devices[0], scheduler, checked
+                )
                 _check_finite(row.pop("loss"), epoch)
                 row["test_rmse"] = _evaluate(net, test_iter, devices, evaluator, inter_mat)
                 history.append(row)
                 progress.set_postfix(_shown(row))
         except KeyboardInterrupt:
+            if not verbose:
+                raise
             print(f"stopped by hand after {len(history)} of {num_epochs} epochs")
-    if history:
+    if history and verbose:
         print("train RMSE {train_rmse:.3f}, test RMSE {test_rmse:.3f} stars".format(**history[-1]))
     index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     return pd.DataFrame(history, index=index, columns=HISTORY)
+
+
+def _check(net: nn.Module, num_epochs: int) -> None:
+    if num_epochs < 1:
+        raise ValueError(f"num_epochs must be at least 1, got {num_epochs}")
+    for name, parameter in net.named_parameters():
+        if parameter.numel() == 0:
+            raise ValueError(
+                f"the network's {name} is empty, {tuple(parameter.shape)}: every size must be "
+                "at least 1"
+            )
 
 
 def _shown(row: dict[str, float]) -> dict[str, str]:
@@ -103,19 +140,23 @@ def _check_finite(loss: float, epoch: int) -> None:
         )
 
 
-def _train_epoch(net, train_iter, loss, trainer, device, scheduler) -> dict[str, float]:
+def _train_epoch(net, train_iter, loss, trainer, device, scheduler, scale) -> dict[str, float]:
     """Go through ``train_iter`` once; sums stay on the device, so that no batch waits for them."""
     _, size = rank_and_size()
     net.train()
     start, cells = time.perf_counter(), 0
     sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, squared error, ratings
-    for batch in train_iter:
-        batch = [batch] if isinstance(batch, torch.Tensor) else batch
+    for batch in map(as_tensors, train_iter):
         *features, target = [tensor.to(device) for tensor in own_rows(batch)]
-        predictions = net(*features or [target])
+        rated = target != 0 if target.ndim > 1 else torch.ones_like(target, dtype=torch.bool)
+        if scale is not None:
+            scale.check(target[rated], "ratings of train_iter")
+        inputs = features or [target]  # AutoRec rebuilds its own input
+        predictions = net(*inputs)
         # The gradients of the processes are averaged. Weighted by the rows of each, the means
         # over all cells of their rows make the mean over all cells of the batch, exactly.
-        batch_loss = loss(predictions, target) * (size * len(target) / max(len(batch[-1]), 1))
+        share = size * len(target) / max(len(batch[-1]), 1)
+        batch_loss = loss(predictions, target) * share
         trainer.zero_grad()
         batch_loss.backward()
         trainer.step()
@@ -123,16 +164,12 @@ def _train_epoch(net, train_iter, loss, trainer, device, scheduler) -> dict[str,
             scheduler.step()
         with torch.no_grad():
             # Not an index by the mask: its size would have to be known, and the device waited for.
-            squared_error = ((predictions - target) * (target != 0)).square().sum()
-            sums += torch.stack(
-                [batch_loss.double(), squared_error.double(), target.count_nonzero().double()]
-            )
+            squared_error = ((predictions - target) * rated).square().sum()
+            sums += torch.stack([batch_loss.double(), squared_error.double(), rated.sum().double()])
         cells += batch[-1].numel()
     if cells == 0:
         raise ValueError("train_iter gives no batch")
-    if size > 1:
-        dist.all_reduce(sums)
-    total_loss, squared_error, ratings = sums.tolist()  # waits for the device
+    total_loss, squared_error, ratings = add_up(sums).tolist()  # waits for the device
     seconds = time.perf_counter() - start
     return {
         "loss": total_loss,
@@ -145,6 +182,8 @@ def _train_epoch(net, train_iter, loss, trainer, device, scheduler) -> dict[str,
 
 def _evaluate(net, test_iter, devices, evaluator, inter_mat) -> float:
     """Call the evaluator with or without a test matrix, as d2l does."""
+    if test_iter is None:
+        return math.nan
     if inter_mat is None:
         return (evaluator or evaluation.evaluator_mf)(net, test_iter, devices)
     return (evaluator or evaluation.evaluator)(net, test_iter, inter_mat, devices)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
+from autorec_d2l import study
 
 SIZES = (3, 4)  # users, items
 TRAIN = pd.DataFrame(
@@ -12,18 +13,18 @@ TRAIN = pd.DataFrame(
     columns=["user_id", "item_id", "rating"],
 )
 ASKED = pd.DataFrame([(3, 4, 1), (1, 3, 5)], columns=TRAIN.columns)
-FITS = [d2l.fit_mean, d2l.fit_biases, d2l.fit_mf, d2l.fit_dense_autorec, d2l.fit_autorec]
+FITS = [study.fit_mean, study.fit_biases, study.fit_mf, study.fit_dense_autorec, study.fit_autorec]
 
 
 def test_mean_by_hand():
-    assert d2l.fit_mean(TRAIN, None, SIZES).predict(ASKED).tolist() == [3, 3]
+    assert study.fit_mean(TRAIN, None, SIZES).predict(ASKED).tolist() == [3, 3]
 
 
 def test_biases_by_hand():
     # Item 3 has one rating, 1 below the mean of 3: -1 / (1 + 1). What then remains of user 1 is
     # 2 - 2/3 (item 1 has a bias of (2 + 0) / (2 + 1)) and 1 - (-1/3): 8/3, over 2 + 1 ratings.
     # Item 4 has none; of user 3 remains -2 - (-1/3), over 1 + 1.
-    predictions = d2l.fit_biases(TRAIN, None, SIZES, damping=1.0).predict(ASKED)
+    predictions = study.fit_biases(TRAIN, None, SIZES, damping=1.0).predict(ASKED)
     assert predictions.tolist() == pytest.approx([3 - 5 / 6, 3 - 1 / 2 + 8 / 9], abs=1e-6)
 
 
@@ -42,7 +43,7 @@ def test_mf_learns_what_the_lesson_learns(ml100k):
     """Two epochs of `fit_mf` are two epochs of the loop that the chapter shows."""
     data, *sizes = ml100k
     train, test = d2l.split_data_ml100k(data, *sizes)
-    fitted = d2l.fit_mf(train, test, sizes, 2, 0)
+    fitted = study.fit_mf(train, test, sizes, 2, 0)
     torch.manual_seed(0)
     net = d2l.MF(30, *sizes)
     *triples, _ = d2l.load_data_ml100k(train, *sizes)
@@ -61,7 +62,7 @@ def test_mf_learns_what_the_lesson_learns(ml100k):
 
 def test_centred_mf_starts_at_the_mean():
     for centred, start in ((False, 0), (True, 3)):
-        fitted = d2l.fit_mf(TRAIN, None, SIZES, 1, 0, lr=1e-9, centred=centred)
+        fitted = study.fit_mf(TRAIN, None, SIZES, 1, 0, lr=1e-9, centred=centred)
         assert (fitted.predict(ASKED) - start).abs().max() < 0.1
 
 
@@ -72,6 +73,6 @@ def test_dense_and_sparse_autorec_agree_on_whole_batches():
     table = pd.DataFrame(
         {"user_id": users + 1, "item_id": items + 1, "rating": ratings[items, users]}
     )
-    dense = d2l.fit_dense_autorec(table, None, (20, 256), 3, 0)
-    sparse = d2l.fit_autorec(table, None, (20, 256), 3, 0)
+    dense = study.fit_dense_autorec(table, None, (20, 256), 3, 0)
+    sparse = study.fit_autorec(table, None, (20, 256), 3, 0)
     assert torch.allclose(dense.predict(table), sparse.predict(table), atol=1e-3)

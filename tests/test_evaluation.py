@@ -62,15 +62,15 @@ def test_mae_by_hand():
         (torch.tensor([[1.0, 9], [5, 4]]), torch.tensor([[2.0, 0], [2, 0]])),
         (torch.tensor([4.5]), torch.tensor([4.0])),
     ]
-    assert d2l.masked_mae(pairs) == pytest.approx(4.5 / 3)
-    assert d2l.masked_mae(iter(pairs)) == d2l.masked_mae(pairs)
+    assert masked_mae(pairs) == pytest.approx(4.5 / 3)
+    assert masked_mae(iter(pairs)) == masked_mae(pairs)
 
 
 def test_mae_refuses_what_rmse_refuses():
     with pytest.raises(ValueError, match="differ in shape"):
-        d2l.masked_mae([(torch.ones(2), torch.ones(3, 2))])
+        masked_mae([(torch.ones(2), torch.ones(3, 2))])
     with pytest.raises(ValueError, match="empty"):
-        d2l.masked_mae([(torch.ones(2), torch.zeros(2))])
+        masked_mae([(torch.ones(2), torch.zeros(2))])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l import fitting
+from autorec_d2l import fitting, sparse, study
 
 
 def fit(ratings, num_epochs=2, **settings):
     train, test = d2l.split_data_ml100k(*ratings)
     settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05, **settings}
-    return d2l.fit_autorec(train, test, ratings[1:], num_epochs, 0, **settings), train, test
+    return study.fit_autorec(train, test, ratings[1:], num_epochs, 0, **settings), train, test
 
 
 @pytest.mark.parametrize("user_based", [False, True])
@@ -30,7 +30,7 @@ def test_predictions_come_in_the_order_of_the_table(ratings, user_based, centred
 def test_defaults_are_those_of_d2l(ml100k):
     data, num_users, num_items = ml100k
     train, test = d2l.split_data_ml100k(data, num_users, num_items)
-    history = d2l.fit_autorec(train, test, (num_users, num_items), 2, 0).history
+    history = study.fit_autorec(train, test, (num_users, num_items), 2, 0).history
     train_inter, test_inter = (
         d2l.load_data_ml100k(part, num_users, num_items)[3] for part in (train, test)
     )
@@ -40,7 +40,7 @@ def test_defaults_are_those_of_d2l(ml100k):
         net,
         d2l.load_array((train_inter,), 256),
         d2l.load_array((train_inter,), 1024, is_train=False),
-        d2l.HalfSquares(256 * num_users),
+        sparse.HalfSumOfSquares(256 * num_users),
         torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
         2,
         [torch.device("cpu")],
@@ -60,9 +60,9 @@ def test_training_starts_at_the_mean_rating(ratings, decoder, init):
 
 def test_scaled_weights_have_the_variance_of_their_number_of_inputs():
     pairs = torch.cartesian_prod(torch.arange(3), torch.arange(900))
-    matrix = d2l.RatingMatrix(*pairs.T, torch.full((2700,), 4.0), (3, 900))
-    net = d2l.SparseAutoRec(400, 900, more_hidden=[100])
-    d2l.initialise(net, "scaled", matrix)
+    matrix = sparse.RatingMatrix(*pairs.T, torch.full((2700,), 4.0), (3, 900))
+    net = sparse.SparseAutoRec(400, 900, more_hidden=[100])
+    study.initialise(net, "scaled", matrix)
     for layer, inputs in ((net.encoder, 900), (net.more[0], 400), (net.decoder, 100)):
         assert layer.weight.std().item() == pytest.approx(inputs**-0.5, rel=0.02)
     assert net.decoder.bias.eq(4).all()
@@ -71,10 +71,10 @@ def test_scaled_weights_have_the_variance_of_their_number_of_inputs():
 def test_init_may_be_a_function(ratings):
     seen = []
     fit(ratings, init=lambda net, matrix: seen.append((type(net), matrix.shape)))
-    assert seen == [(d2l.SparseAutoRec, (15, 12))]
+    assert seen == [(sparse.SparseAutoRec, (15, 12))]
 
 
-@pytest.mark.parametrize("wrong", [{"encoder": "swish"}, {"decoder": "clip"}, {"init": "xavier"}])
+@pytest.mark.parametrize("wrong", [{"activation": "swish"}, {"output": "clip"}, {"init": "xavier"}])
 def test_unknown_names_are_refused(ratings, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong.values()))):
         fit(ratings, **wrong)

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import autorec_d2l as d2l
+from autorec_d2l import study
 
 ROOT = Path(__file__).parents[1]
 README, INDEX = (
@@ -46,7 +46,7 @@ def printed_by_the_lesson(column):
 
 def measured(name, column="test_rmse", **wanted):
     """Mean and standard deviation over the splits in a results file."""
-    table = d2l.read_results(name)
+    table = study.read_results(name)
     for key, value in wanted.items():
         table = table[table[key] == value]
     by_split = table.groupby("split")[column].mean()
@@ -100,7 +100,7 @@ def test_the_results_on_movielens_1m(model):
 
 
 def test_the_table_of_seconds():
-    table = d2l.read_results("train_time.csv")
+    table = study.read_results("train_time.csv")
     last = table[(table["epoch"] == 25) & (table["cores"] == 2)].groupby("arm")
     seconds, rmse = last["total_seconds"].median(), last["test_rmse"].mean()
     rows = re.findall(r"^\| ([^|]+) \| (\d+\.\d) \| (0\.\d+) \|$", README, re.MULTILINE)
@@ -110,7 +110,7 @@ def test_the_table_of_seconds():
 
 
 def test_the_cost_at_the_size_of_movielens_10m():
-    table = d2l.read_results("scale.csv").set_index(["experiment", "size", "form"])
+    table = study.read_results("scale.csv").set_index(["experiment", "size", "form"])
     sparse, dense = (table.loc["movielens", "10M", form] for form in ("sparse", "dense"))
     cost = f"{sparse.seconds:.1f} s and at most {sparse.peak_bytes / 1e9:.1f} GB"
     assert f"takes {cost}, against {dense.seconds:.0f} s with dense batches" in README

@@ -12,7 +12,8 @@ from torch.autograd import gradcheck
 
 import autorec_d2l as d2l
 from autorec_d2l import products
-from autorec_d2l.products import Cells, DotCells, SumRows
+from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
+from autorec_d2l.sparse.products import Cells, DotCells, SumRows
 
 DEVICES = [
     "cpu",
@@ -38,7 +39,7 @@ def make_ratings(num_items=NUM_ITEMS, num_users=NUM_USERS, seed=0):
 
 def compress(dense):
     items, users = dense.nonzero(as_tuple=True)
-    return d2l.RatingMatrix(items, users, dense[items, users], tuple(dense.shape))
+    return RatingMatrix(items, users, dense[items, users], tuple(dense.shape))
 
 
 def make_pair(sparse_options=None, dense_class=d2l.AutoRec, **dense_options):
@@ -47,7 +48,7 @@ def make_pair(sparse_options=None, dense_class=d2l.AutoRec, **dense_options):
     dense = dense_class(NUM_HIDDEN, NUM_USERS, dropout=0.0, **dense_options).double()
     for parameter in dense.parameters():
         nn.init.normal_(parameter, std=0.5)
-    sparse = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, **sparse_options or {}).double()
+    sparse = SparseAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, **sparse_options or {}).double()
     sparse.load_state_dict(dense.state_dict())
     return dense, sparse
 
@@ -75,7 +76,7 @@ def test_backward_of_both_products_agrees_with_finite_differences(product, devic
     ("dense_class", "dense_options", "sparse_options"),
     [
         (d2l.AutoRec, {}, {}),
-        (d2l.BoundedAutoRec, {"input_dropout": 0.0}, {"output": d2l.bounded}),
+        (d2l.BoundedAutoRec, {"input_dropout": 0.0}, {"output": STARS.bounded}),
     ],
     ids=["AutoRec", "BoundedAutoRec"],
 )
@@ -89,7 +90,7 @@ def test_outputs_and_gradients_are_the_dense_ones(
     expected, predictions = dense(ratings), sparse(ratings.to_sparse_csr())
     torch.testing.assert_close(predictions, expected[rated], rtol=1e-10, atol=1e-10)
     d2l.L2Loss()(expected, ratings).backward()
-    d2l.HalfSquares(ratings.numel())(predictions, ratings[rated]).backward()
+    HalfSumOfSquares(ratings.numel())(predictions, ratings[rated]).backward()
     for (name, parameter), other in zip(dense.named_parameters(), sparse.parameters(), strict=True):
         assert parameter.grad.abs().max() > 0
         torch.testing.assert_close(
@@ -128,7 +129,7 @@ def test_training_through_the_loop_gives_the_dense_history():
     cells, histories = 8 * 30, []
     for net_class, train, held_out, evaluator in (
         (d2l.AutoRec, ratings, test, None),
-        (d2l.SparseAutoRec, compress(ratings), compress(test), d2l.evaluator_sparse),
+        (SparseAutoRec, compress(ratings), compress(test), evaluator_sparse),
     ):
         torch.manual_seed(3)  # the same weights and, in the hidden layer, the same dropout
         net = net_class(16, 30)
@@ -136,7 +137,7 @@ def test_training_through_the_loop_gives_the_dense_history():
             net,
             d2l.load_array((train,), 8, seed=2),
             d2l.load_array((train,), 16, is_train=False),
-            d2l.HalfSquares(cells),
+            HalfSumOfSquares(cells),
             torch.optim.Adam(net.parameters(), lr=0.01, weight_decay=1e-3),
             4,
             devices=[torch.device("cpu")],
@@ -150,15 +151,15 @@ def test_training_through_the_loop_gives_the_dense_history():
 
 def test_ratings_per_second_counts_ratings():
     matrix = compress(make_ratings())
-    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS)
+    net = SparseAutoRec(NUM_HIDDEN, NUM_USERS)
     history = d2l.train_recsys_rating(
         net,
         d2l.load_array((matrix,), 4),
         d2l.load_array((matrix,), 4, is_train=False),
-        d2l.HalfSquares(),
+        HalfSumOfSquares(),
         torch.optim.Adam(net.parameters()),
         1,
-        evaluator=d2l.evaluator_sparse,
+        evaluator=evaluator_sparse,
         inter_mat=matrix,
     )
     ratings = history["ratings_per_s"] * history["seconds"]
@@ -169,15 +170,15 @@ def test_the_loop_passes_over_a_batch_without_ratings():
     dense = make_ratings(12, NUM_USERS)
     dense[4:8] = 0
     matrix = compress(dense)
-    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS)
+    net = SparseAutoRec(NUM_HIDDEN, NUM_USERS)
     history = d2l.train_recsys_rating(
         net,
         d2l.load_array((matrix,), 4, is_train=False),
         d2l.load_array((matrix,), 4, is_train=False),
-        d2l.HalfSquares(),
+        HalfSumOfSquares(),
         torch.optim.Adam(net.parameters()),
         2,
-        evaluator=d2l.evaluator_sparse,
+        evaluator=evaluator_sparse,
         inter_mat=matrix,
     )
     assert history.notna().all(axis=None)
@@ -205,7 +206,7 @@ def test_gradients_come_back_in_memory_that_the_process_has():
 def test_half_squares_is_l2loss_on_a_whole_batch():
     predictions, targets = torch.randn(6, 4), torch.randn(6, 4)
     torch.testing.assert_close(
-        d2l.HalfSquares(24)(predictions, targets), d2l.L2Loss()(predictions, targets)
+        HalfSumOfSquares(24)(predictions, targets), d2l.L2Loss()(predictions, targets)
     )
 
 
@@ -227,7 +228,7 @@ def test_the_same_seed_starts_both_models_with_the_same_weights():
     torch.manual_seed(0)
     dense = d2l.AutoRec(NUM_HIDDEN, NUM_USERS).state_dict()
     torch.manual_seed(0)
-    sparse = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS).state_dict()
+    sparse = SparseAutoRec(NUM_HIDDEN, NUM_USERS).state_dict()
     assert all(torch.equal(dense[name], sparse[name]) for name in dense)
 
 
@@ -240,18 +241,18 @@ def test_the_evaluator_computes_test_cells_alone_and_agrees_with_the_dense_one()
     )
     batches = d2l.load_array((compress(train),), 4, is_train=False)
     sparse.float().train()
-    assert d2l.evaluator_sparse(sparse, batches, compress(test), devices) == pytest.approx(expected)
+    assert evaluator_sparse(sparse, batches, compress(test), devices) == pytest.approx(expected)
     assert sparse.training
     with pytest.raises(ValueError, match="differ from row 8 on"):
-        d2l.evaluator_sparse(sparse, batches, compress(test[:-1]), devices)
+        evaluator_sparse(sparse, batches, compress(test[:-1]), devices)
     with pytest.raises(ValueError, match="differ from row 0 on"):
-        d2l.evaluator_sparse(sparse, batches, compress(test[:, :5]), devices)
+        evaluator_sparse(sparse, batches, compress(test[:, :5]), devices)
 
 
 def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():
     ratings, target = compress(make_ratings())[:]
     torch.manual_seed(0)
-    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, input_dropout=0.5)
+    net = SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, input_dropout=0.5)
     seen = []
     handle = net.input_dropout.register_forward_hook(lambda *args: seen.append(args[-1]))
     predictions = net(ratings)
@@ -261,14 +262,14 @@ def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():
     torch.testing.assert_close(seen[0][kept], 2 * target[kept])
     assert predictions.shape == target.shape
     net.eval()
-    undropped = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0)
+    undropped = SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0)
     undropped.load_state_dict(net.state_dict())
     torch.testing.assert_close(net(ratings), undropped(ratings))
 
 
 def test_the_bounded_model_stays_on_the_scale_and_trains_on_part_of_its_input():
     scores = torch.tensor([-50.0, 0.0, 50.0])
-    torch.testing.assert_close(d2l.bounded(scores), torch.tensor([1.0, 3.0, 5.0]))
+    torch.testing.assert_close(STARS.bounded(scores), torch.tensor([1.0, 3.0, 5.0]))
     ratings = make_ratings()
     net = d2l.BoundedAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, input_dropout=1.0)
     for parameter in net.parameters():
@@ -280,7 +281,7 @@ def test_the_bounded_model_stays_on_the_scale_and_trains_on_part_of_its_input():
 
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu, nn.functional.selu])
 def test_deeper_networks_are_plain_layers_one_after_the_other(activation):
-    net = d2l.SparseAutoRec(
+    net = SparseAutoRec(
         NUM_HIDDEN, NUM_USERS, 0.0, more_hidden=(3, 6), activation=activation, output=torch.relu
     )
     nn.init.normal_(net.decoder.weight)  # away from 0, where the last ReLU kinks
@@ -301,7 +302,7 @@ def test_centring_takes_column_and_row_means_off_the_input_and_adds_them_to_the_
     torch.testing.assert_close(compress(ratings).column_means(damping=2), column_means)
     rest = (ratings - column_means) * rated
     row_means = rest.sum(1, keepdim=True) / (rated.sum(1, keepdim=True) + 4)
-    net = d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, column_means=column_means, damping=4)
+    net = SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, column_means=column_means, damping=4)
     nn.init.normal_(net.encoder.weight)
     hidden = torch.sigmoid(((rest - row_means) * rated) @ net.encoder.weight + net.encoder.bias)
     expected = net.decoder(hidden) + column_means + row_means
@@ -317,7 +318,7 @@ def test_a_batch_without_ratings_predicts_for_empty_rows_and_learns_nothing():
     empty = empty.double()
     predictions = sparse(empty)
     assert predictions.shape == target.shape == (0,)
-    loss = d2l.HalfSquares()(predictions, target)
+    loss = HalfSumOfSquares()(predictions, target)
     loss.backward()
     assert loss == 0
     assert all(not parameter.grad.any() for parameter in sparse.parameters())
@@ -355,7 +356,7 @@ def test_batches_hold_the_rows_asked_for_in_that_order():
 
 
 def test_a_matrix_sorts_its_pairs():
-    matrix = d2l.RatingMatrix(
+    matrix = RatingMatrix(
         torch.tensor([1, 0, 1]), torch.tensor([1, 2, 0]), torch.tensor([5, 3, 4]), (2, 3)
     )
     assert matrix[:][0].to_dense().tolist() == [[0, 0, 3], [4, 5, 0]]
@@ -378,9 +379,9 @@ def test_a_matrix_sorts_its_pairs():
 )
 def test_a_faulty_matrix_is_refused_when_it_is_made(rows, columns, ratings, shape, message):
     with pytest.raises(ValueError, match=message):
-        d2l.RatingMatrix(*map(torch.tensor, (rows, columns, ratings)), shape)
+        RatingMatrix(*map(torch.tensor, (rows, columns, ratings)), shape)
 
 
 def test_a_hidden_layer_of_size_zero_is_refused():
     with pytest.raises(ValueError, match=r"more_hidden\[1\] must be a whole number above 0"):
-        d2l.SparseAutoRec(NUM_HIDDEN, NUM_USERS, more_hidden=(3, 0))
+        SparseAutoRec(NUM_HIDDEN, NUM_USERS, more_hidden=(3, 0))

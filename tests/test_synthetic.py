@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from autorec_d2l.synthetic import MOVIELENS, synthetic_ratings
+from autorec_d2l.sparse.synthetic import MOVIELENS, synthetic_ratings
 
 
 def test_shape_number_and_skew_are_those_of_movielens_100k():

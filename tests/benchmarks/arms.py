@@ -7,7 +7,8 @@ import torch
 from torch.utils.data import DataLoader
 
 import autorec_d2l as d2l
-from autorec_d2l.fitting import train_quietly
+from autorec_d2l import sparse
+from autorec_d2l.study.fits import train_quietly
 
 CHOSEN = {"batch_size": 128, "lr": 0.002, "dropout": 0.1, "input_dropout": 0.3}  # by --tune
 
@@ -33,7 +34,7 @@ def load_matrices(data_name, split, validation=False):
     matrices = []
     for part in parts:
         users, items, stars, inter = d2l.load_data_ml100k(part, *sizes)
-        matrices.append((d2l.RatingMatrix(items, users, stars, tuple(inter.shape)), inter))
+        matrices.append((sparse.RatingMatrix(items, users, stars, tuple(inter.shape)), inter))
     return matrices
 
 
@@ -52,7 +53,7 @@ def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN):
     else:
         train_iter = d2l.load_array((train,), batch_size, seed=seed)
         test_iter = d2l.load_array((train,), 1024, is_train=False)
-    evaluate = d2l.evaluator_sparse if is_sparse else d2l.evaluator
+    evaluate = sparse.evaluator_sparse if is_sparse else d2l.evaluator
     seconds = []
 
     def timed(*arguments):
@@ -65,7 +66,7 @@ def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN):
     if data_name == "1m":
         loss, trainer, scheduler = papers_objective(net, matrices[0][0], epochs, len(train_iter))
     else:
-        loss = d2l.HalfSquares(batch_size * num_users) if is_ours else d2l.L2Loss()
+        loss = sparse.HalfSumOfSquares(batch_size * num_users) if is_ours else d2l.L2Loss()
         lr = fast["lr"] if is_fast else 0.002
         trainer = torch.optim.Adam(
             net.parameters(), lr=lr, weight_decay=1e-5, fused=True if is_ours else None
@@ -81,11 +82,15 @@ def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN):
 def make_net(arm, num_users, fast):
     """Return the network of an arm."""
     if "fast" in arm:
-        return d2l.SparseAutoRec(
-            500, num_users, fast["dropout"], input_dropout=fast["input_dropout"], output=d2l.bounded
+        return sparse.SparseAutoRec(
+            500,
+            num_users,
+            fast["dropout"],
+            input_dropout=fast["input_dropout"],
+            output=STARS.bounded,
         )
     if "sparse" in arm:
-        return d2l.SparseAutoRec(500, num_users)
+        return sparse.SparseAutoRec(500, num_users)
     net = d2l.AutoRec(500, num_users)
     return Autocast(net) if "bfloat16" in arm else net
 
@@ -104,4 +109,4 @@ def papers_objective(net, train, epochs, num_batches):
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         trainer, 0.002, epochs=epochs, steps_per_epoch=num_batches
     )
-    return d2l.HalfSquares(1), trainer, scheduler
+    return sparse.HalfSumOfSquares(1), trainer, scheduler

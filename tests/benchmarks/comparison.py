@@ -27,7 +27,7 @@ from provenance import write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
-from autorec_d2l import fit_autorec, fit_biases, fit_dense_autorec, fit_mean, fit_mf
+from autorec_d2l import fit_autorec, fit_biases, fit_dense_autorec, fit_mean, fit_mf, study
 
 SPLITS = [
     *[("random", "random", split) for split in range(5)],
@@ -52,7 +52,7 @@ def fit_surprise(train_data, held_out, sizes, num_epochs, seed, *, algorithm, **
         pairs = zip(table["user_id"], table["item_id"], strict=True)
         return torch.tensor([model.predict(*pair).est for pair in pairs], dtype=torch.float32)
 
-    return d2l.Fit(pd.DataFrame(), predict, 0)
+    return study.Fit(pd.DataFrame(), predict, 0)
 
 
 def trials(common, *differences):
@@ -107,7 +107,7 @@ MODELS = {
     "MF with global mean, tuned": (
         fit_mf,
         trials(
-            {"centred": True},
+            {"subtract_means": True},
             {"num_epochs": 6},
             {"num_epochs": 16, "wd": 1e-4},
             {"num_epochs": 16, "wd": 1.5e-4, "batch_size": 1024, "lr": 0.004},
@@ -126,7 +126,7 @@ MODELS = {
     USER: (
         fit_autorec,
         trials(
-            {"user_based": True, "centred": True, "one_cycle": True, "batch_size": 64}
+            {"user_based": True, "subtract_means": True, "one_cycle": True, "batch_size": 64}
             | {"wd": 2.2e-5, "dropout": 0.3, "input_dropout": 0.5, "lr": 0.003},
             {"num_epochs": 30},
             {"num_epochs": 20},
@@ -136,7 +136,7 @@ MODELS = {
     ITEM: (
         fit_autorec,
         trials(
-            {"decoder": "bounded", "dropout": 0.5, "input_dropout": 0.5},
+            {"output": "bounded", "dropout": 0.5, "input_dropout": 0.5},
             {"num_epochs": 20, "dropout": 0.3, "input_dropout": 0.3},
             {"num_epochs": 30, "one_cycle": True, "lr": 0.004},
             {"num_epochs": 30, "one_cycle": True, "lr": 0.003, "init": "mean"},
@@ -221,7 +221,7 @@ def fit_and_predict(model, train, held_out, sizes, seed, settings):
 def errors(stars, table):
     """Return RMSE and MAE in stars."""
     pairs = [(stars, torch.tensor(table["rating"].to_numpy(), dtype=torch.float32))]
-    return {"rmse": d2l.masked_rmse(pairs), "mae": d2l.masked_mae(pairs)}
+    return {"rmse": d2l.masked_rmse(pairs), "mae": masked_mae(pairs)}
 
 
 def row(model, stars, test, seconds, settings):

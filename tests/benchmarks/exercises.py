@@ -16,6 +16,7 @@ import pandas as pd
 from provenance import write_results
 
 import autorec_d2l as d2l
+from autorec_d2l import study
 
 BOOK = Path(__file__).parents[2] / "book"
 CHAPTERS = ["width", "depth", "activations"]
@@ -36,7 +37,7 @@ def main():
         keep = options.keep / f"{chapter}.csv" if options.keep else None
         tables = {}
         for name, sweep in sweeps.items():
-            tables[name] = d2l.run_sweep(ratings, **sweep, splits=SPLITS, keep=keep)
+            tables[name] = study.run_sweep(ratings, **sweep, splits=SPLITS, keep=keep)
             if len(tables[name]) < len(SPLITS) * len(sweep["models"]):
                 return  # stopped by hand: a results file is whole or not there
         table = pd.concat(tables, names=["sweep"]).reset_index("sweep")

@@ -23,6 +23,7 @@ from provenance import write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
+from autorec_d2l import study
 
 SPLITS = range(3, 8)  # 0 to 2 served to find the trials: what they said no longer counts
 NUM_EPOCHS = 30
@@ -48,9 +49,9 @@ MODELS = {  # part, model: settings, trials
     ("widths", "50"): ({"num_hidden": 50}, NARROW),
     ("widths", "100"): ({"num_hidden": 100}, NARROW),
     ("widths", "200"): ({"num_hidden": 200}, NARROW),
-    ("activations", "identity/identity"): ({"encoder": "identity"}, CELLS),
-    ("activations", "sigmoid/identity"): ({"encoder": "identity", "decoder": "bounded"}, CELLS),
-    ("activations", "sigmoid/sigmoid"): ({"decoder": "bounded"}, CELLS),
+    ("activations", "identity/identity"): ({"activation": "identity"}, CELLS),
+    ("activations", "sigmoid/identity"): ({"activation": "identity", "output": "bounded"}, CELLS),
+    ("activations", "sigmoid/sigmoid"): ({"output": "bounded"}, CELLS),
 }
 
 
@@ -95,7 +96,7 @@ def predict(train, held_out, sizes, seed, settings):
     start = time.process_time()
     # The loss of a batch is a mean over all its cells, and so has to be the penalty.
     wd = settings.pop("penalty") / (sizes[0] * sizes[1])
-    fit = d2l.fit_autorec(train, None, sizes, NUM_EPOCHS, seed, wd=wd, **settings)
+    fit = study.fit_autorec(train, None, sizes, NUM_EPOCHS, seed, wd=wd, **settings)
     seconds = time.process_time() - start
     return fit.predict(held_out).clamp(1, 5), seconds
 
@@ -103,7 +104,7 @@ def predict(train, held_out, sizes, seed, settings):
 def errors(stars, table):
     """Return RMSE and MAE in stars."""
     pairs = [(stars, torch.tensor(table["rating"].to_numpy(), dtype=torch.float32))]
-    return {"rmse": d2l.masked_rmse(pairs), "mae": d2l.masked_mae(pairs)}
+    return {"rmse": d2l.masked_rmse(pairs), "mae": masked_mae(pairs)}
 
 
 def row(part, model, split, stars, test, seconds, settings):

@@ -22,8 +22,8 @@ from provenance import write_results
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from autorec_d2l.products import Cells, dot_cells, sum_by_column, sum_by_row
-from autorec_d2l.synthetic import MOVIELENS, synthetic_ratings
+from autorec_d2l.sparse.products import Cells, dot_cells, sum_by_column, sum_by_row
+from autorec_d2l.sparse.synthetic import MOVIELENS, synthetic_ratings
 
 NUM_HIDDEN = 500
 PARTS = {

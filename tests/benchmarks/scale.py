@@ -29,7 +29,8 @@ from provenance import write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
-from autorec_d2l.synthetic import MOVIELENS, synthetic_ratings
+from autorec_d2l import sparse
+from autorec_d2l.sparse.synthetic import MOVIELENS, synthetic_ratings
 
 NUM_HIDDEN = 500
 PARTS = ["batch", "passes", "optimizer"]
@@ -59,9 +60,9 @@ def measure(shape, num_ratings, batch_size, form, **_):
     """Train for an epoch after a warm-up; return seconds of each part and the peak memory."""
     matrix = synthetic_ratings(num_ratings, tuple(shape))
     torch.manual_seed(0)
-    net = (d2l.AutoRec if form == "dense" else d2l.SparseAutoRec)(NUM_HIDDEN, shape[1])
+    net = (d2l.AutoRec if form == "dense" else sparse.SparseAutoRec)(NUM_HIDDEN, shape[1])
     step = adam_step(net, lean=form.endswith("lean"))
-    loss = d2l.HalfSquares(batch_size * shape[1])
+    loss = sparse.HalfSumOfSquares(batch_size * shape[1])
     train_iter = d2l.load_array((matrix,), batch_size)
     epochs = 1 if num_ratings > 2_000_000 else max(2, 2_000_000 // num_ratings)
     for ratings, target in [matrix[:batch_size], matrix[-batch_size:]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from autorec_d2l.matrix import RatingMatrix
+from autorec_d2l.sparse.matrix import RatingMatrix
 
 # (num_items, num_users), number of ratings
 MOVIELENS = {

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from autorec_d2l.evaluation import evaluating, masked_rmse
-from autorec_d2l.matrix import RatingMatrix
-from autorec_d2l.models import AutoRec, check_sizes
-from autorec_d2l.products import Cells, DotCells, SumRows
+from autorec_d2l.models import AutoRec
+from autorec_d2l.sparse.matrix import RatingMatrix, check_sizes
+from autorec_d2l.sparse.products import Cells, DotCells, SumRows
 
 
 class SparseLinear(nn.Module):
@@ -127,7 +127,7 @@ def _check_rows(name: str, tensor: torch.Tensor, num_rows: int, num_users: int) 
         )
 
 
-class HalfSquares(nn.Module):
+class HalfSumOfSquares(nn.Module):
     """Half the sum of squared differences, over a fixed number of ``cells``.
 
     With ``cells = batch_size * num_users`` this is d2l's :class:`L2Loss` on whole batches, so that
@@ -146,33 +146,34 @@ class HalfSquares(nn.Module):
 
 def evaluator_sparse(
     net: nn.Module,
-    train_iter: Iterable[tuple[torch.Tensor, torch.Tensor]],
-    test_ratings: RatingMatrix,
+    test_iter: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    inter_mat: RatingMatrix,
     devices: list[torch.device],
 ) -> float:
-    """Return a sparse network's RMSE on ``test_ratings``, in stars, computing nothing else.
+    """Return a sparse network's RMSE on the held-out ratings, in stars, computing nothing else.
 
-    ``train_iter`` gives the *training* rows in order; those of ``test_ratings`` are aligned with
+    ``test_iter`` gives the *training* rows in order; those of ``inter_mat`` are aligned with
     them. Raises ``ValueError`` where they are not.
     """
     with evaluating(net):
-        return masked_rmse(_predict_aligned(net, train_iter, test_ratings, devices[0]))
+        pairs = _predict_aligned(net, test_iter, inter_mat, devices[0])
+        return masked_rmse(pairs, scale=None)  # the matrix has no empty cells
 
 
-def _predict_aligned(net, train_iter, test_ratings, device):
-    """Give ``(predictions, ratings)`` at the test cells, one pair a batch of training rows."""
+def _predict_aligned(net, test_iter, inter_mat, device):
+    """Give ``(predictions, ratings)`` at the held-out cells, one pair a batch of training rows."""
     start = 0
-    for ratings, _ in train_iter:
+    for ratings, _ in test_iter:
         stop = start + ratings.shape[0]
-        if stop > len(test_ratings) or ratings.shape[1] != test_ratings.shape[1]:
+        if stop > len(inter_mat) or ratings.shape[1] != inter_mat.shape[1]:
             break
-        at, target = test_ratings[start:stop]
+        at, target = inter_mat[start:stop]
         yield net(ratings.to(device), at.to(device)).cpu(), target
         start = stop
     else:
-        if start == len(test_ratings):
+        if start == len(inter_mat):
             return
     raise ValueError(
-        f"a test matrix of shape {test_ratings.shape} needs all its training rows, in order and "
+        f"a test matrix of shape {inter_mat.shape} needs all its training rows, in order and "
         f"with as many columns; they differ from row {start} on"
     )

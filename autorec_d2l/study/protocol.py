@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from autorec_d2l.data import split_data_ml100k
 from autorec_d2l.evaluation import masked_rmse
-from autorec_d2l.fitting import Fit, fit_autorec
+from autorec_d2l.study.fits import Fit, fit_autorec
 
 Settings = Mapping[str, Any]
 # Student's t, 97.5 %, by degrees of freedom: a mean over n splits has n - 1.

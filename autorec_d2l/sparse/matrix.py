@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import nn
 
-from autorec_d2l.models import check_sizes
+from autorec_d2l.scale import STARS, Scale
 
 with warnings.catch_warnings():  # torch warns once a process that CSR tensors are in beta state
     warnings.simplefilter("ignore")
@@ -18,7 +19,7 @@ with warnings.catch_warnings():  # torch warns once a process that CSR tensors a
 class RatingMatrix:
     """Ratings ``(num_rows, num_columns)`` in compressed sparse rows, checked once, here.
 
-    ``rows`` and ``columns`` are indices from 0 in any order, ``ratings`` are stars from 1 to 5,
+    ``rows`` and ``columns`` are indices from 0 in any order, ``ratings`` lie on the ``scale``,
     each ``(num_ratings,)``. The item-based model takes ``RatingMatrix(items, users, scores,
     (num_items, num_users))``, the user-based one ``RatingMatrix(users, items, scores, (num_users,
     num_items))``. Rows without a rating are allowed. It keeps 8 bytes a rating and 4 a row.
@@ -36,9 +37,11 @@ class RatingMatrix:
         columns: torch.Tensor,
         ratings: torch.Tensor,
         shape: tuple[int, int],
+        scale: Scale = STARS,
     ):
         check_sizes(num_rows=shape[0], num_columns=shape[1])
         _check_triples(rows, columns, ratings, shape)
+        scale.check(ratings, "ratings")
         keys = rows.long() * shape[1] + columns  # one number a cell, in reading order
         if not bool((keys.diff() > 0).all()):
             keys, order = keys.sort()
@@ -108,6 +111,10 @@ def _check_triples(rows, columns, ratings, shape) -> None:
         low, high = (int(extreme) for extreme in indices.aminmax())
         if low < 0 or high >= size:
             raise ValueError(f"{name} indices must be 0 to {size - 1}, got {low} to {high}")
-    low, high = (float(extreme) for extreme in ratings.aminmax())  # both NaN if one rating is
-    if not (low >= 1 and high <= 5):
-        raise ValueError(f"ratings must be 1 to 5 stars, got {low:g} to {high:g}")
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise ``ValueError`` naming the first argument that is not a whole number above 0."""
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"{name} must be a whole number above 0, got {size!r}")

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from autorec_d2l.matrix import count_offsets
+from autorec_d2l.sparse.matrix import count_offsets
 
 # glibc hands a large block of freed memory back to the system, and to get a gradient's again costs
 # as much as to compute it, unless a larger one was freed before. Free one of 31 MB, untouched.

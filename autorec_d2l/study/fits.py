@@ -1,0 +1,221 @@
+"""Fit a model to a table of ratings, and predict at the rows of another table.
+
+Sweeps and comparisons call functions of this form, so that models of every kind go through the
+same protocol: ``fit(train_data, held_out, sizes, num_epochs, seed, **settings)`` gives a
+:class:`Fit`. Settings are words and numbers, so that a results file can hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from autorec_d2l.batches import load_array
+from autorec_d2l.data import pair_indices, rating_triples
+from autorec_d2l.devices import try_gpu
+from autorec_d2l.evaluation import evaluating
+from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
+from autorec_d2l.training import train_recsys_rating
+
+ACTIVATIONS = {
+    "identity": torch.positive,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "selu": nn.functional.selu,
+    "gelu": nn.functional.gelu,
+}
+INITS = ("zero", "mean", "scaled")
+
+
+class Fit(NamedTuple):
+    """A fitted model: the network, how it was trained, and what it predicts."""
+
+    net: nn.Module | None  # None for a model that is solved instead of trained
+    history: pd.DataFrame  # of train_recsys_rating; test_rmse is on the held-out ratings, or NaN
+    predict: Callable[[pd.DataFrame], torch.Tensor]  # a table to (num_ratings,) stars, unclipped
+    num_parameters: int
+
+
+def fit_autorec(
+    train_data: pd.DataFrame,
+    held_out: pd.DataFrame | None,
+    sizes: tuple[int, int],
+    num_epochs: int,
+    seed: int,
+    *,
+    lr: float = 0.002,
+    wd: float = 1e-5,
+    batch_size: int = 256,
+    user_based: bool = False,
+    one_cycle: bool = False,
+    decay_biases: bool = True,
+    scale: Scale = STARS,
+    device: torch.device | None = None,
+    **network,
+) -> Fit:
+    """Fit AutoRec with Adam; the defaults are d2l's.
+
+    Args:
+        train_data: Ratings, with columns ``user_id`` and ``item_id`` (from 1) and ``rating``.
+        held_out: Ratings to predict after every epoch, or ``None``.
+        sizes: ``(num_users, num_items)``.
+        num_epochs: How many times to go through the ratings.
+        seed: Of the weights, the batches and dropout.
+        lr: Adam's learning rate.
+        wd: Adam's weight decay, beside half the mean of squares over all cells of a batch.
+        batch_size: Rows in a batch; a short last batch goes first in the next epoch, as in d2l.
+        user_based: Whether users are the rows instead of items.
+        one_cycle: Whether the learning rate rises to ``lr`` and falls again over all epochs.
+        decay_biases: Whether biases decay like weights; in the paper they do not.
+        scale: What the ratings can be.
+        device: The first GPU or the CPU unless named.
+        network: Settings for :func:`make_autorec`.
+
+    Raises:
+        FloatingPointError: The loss becomes infinite.
+        ValueError: What :func:`autorec_d2l.data.rating_triples` refuses.
+
+    Example:
+        ``fit_autorec(train_data, None, (943, 1682), 25, seed=0).predict(test_data)``
+    """
+    device = device or try_gpu()
+    ratings = rating_matrix(train_data, sizes, user_based, scale)
+    torch.manual_seed(seed)
+    net = make_autorec(ratings, scale=scale, **network)
+    train_iter = load_array((ratings,), batch_size, seed=seed, last_batch="rollover")
+    trainer = _adam(net, lr, wd, decay_biases)
+    rows, unseen = None, None
+    if held_out is not None:
+        rows = load_array((ratings,), 1024, is_train=False)
+        unseen = rating_matrix(held_out, sizes, user_based, scale)
+    history = train_recsys_rating(
+        net,
+        train_iter,
+        rows,
+        HalfSumOfSquares(batch_size * ratings.shape[1]),
+        trainer,
+        num_epochs,
+        [device],
+        evaluator_sparse,
+        unseen,
+        OneCycleLR(trainer, lr, num_epochs * len(train_iter)) if one_cycle else None,
+        scale=None,  # the matrix has checked them
+        verbose=False,
+    )
+    predict = partial(predict_autorec, net, ratings, user_based)
+    return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
+
+
+def make_autorec(
+    ratings: RatingMatrix,
+    *,
+    num_hidden: int = 500,
+    more_hidden: Sequence[int] = (),
+    activation: str = "sigmoid",
+    output: str = "identity",
+    dropout: float = 0.05,
+    input_dropout: float = 0.0,
+    init: str | Callable[[SparseAutoRec, RatingMatrix], None] = "zero",
+    subtract_means: bool = False,
+    scale: Scale = STARS,
+) -> SparseAutoRec:
+    """Return an untrained network for the columns of ``ratings``; the defaults are d2l's.
+
+    ``activation`` of the hidden layers and ``output`` are names of :data:`ACTIVATIONS`; an
+    ``output`` can also be ``"bounded"``, which stays on the ``scale``. ``init`` is one of
+    :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
+    ``subtract_means`` takes column and row means off the input (see :class:`SparseAutoRec`).
+    Raises ``ValueError`` for other names.
+    """
+    net = SparseAutoRec(
+        num_hidden,
+        ratings.shape[1],
+        dropout,
+        input_dropout=input_dropout,
+        activation=_function(activation),
+        output=scale.bounded if output == "bounded" else _function(output),
+        more_hidden=more_hidden,
+        column_means=ratings.column_means() if subtract_means else None,
+    )
+    if callable(init):
+        init(net, ratings)
+    else:
+        initialise(net, init, ratings)
+    return net
+
+
+def _function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]
+
+
+def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
+    """Set the weights in place before training.
+
+    ``zero``
+        As d2l: weights from Normal(0, 0.01), biases 0. (Further layers as torch makes them.)
+    ``mean``
+        The same, but the bias of the decoder makes the first prediction the mean of ``ratings``.
+    ``scaled``
+        As ``mean``, with weights from Normal(0, 1 / number of inputs), a variance.
+
+    Raises ``ValueError`` for another word.
+    """
+    if how not in INITS:
+        raise ValueError(f"init must be one of {', '.join(INITS)}, got {how!r}")
+    with torch.no_grad():
+        if how == "scaled":
+            inputs = [ratings.shape[1], *(layer.in_features for layer in (*net.more, net.decoder))]
+            layers = [net.encoder, *net.more, net.decoder]
+            for layer, num_inputs in zip(layers, inputs, strict=True):
+                layer.weight.normal_(0, num_inputs**-0.5)
+                layer.bias.zero_()
+        if how != "zero" and net.column_means is None:
+            mean = float(ratings.values.mean())
+            is_bounded = getattr(net.output, "__func__", None) is Scale.bounded
+            net.decoder.bias.fill_(net.output.__self__.unbounded(mean) if is_bounded else mean)
+
+
+def rating_matrix(
+    table: pd.DataFrame, sizes: tuple[int, int], user_based: bool = False, scale: Scale = STARS
+) -> RatingMatrix:
+    """Return a table of ratings as a matrix whose rows are items, or users."""
+    users, items, scores = rating_triples(table, *sizes, scale)
+    if user_based:
+        return RatingMatrix(users, items, scores, sizes, scale)
+    return RatingMatrix(items, users, scores, sizes[::-1], scale)
+
+
+def predict_autorec(
+    net: SparseAutoRec, ratings: RatingMatrix, user_based: bool, table: pd.DataFrame
+) -> torch.Tensor:
+    """Return stars for the rows of ``table``, in its order, ``(num_rows,)``; none is clipped.
+
+    The table needs no ratings, and may ask for a pair more than once.
+    """
+    users, items = pair_indices(table, *(ratings.shape if user_based else ratings.shape[::-1]))
+    rows, columns = (users, items) if user_based else (items, users)
+    cells, places = torch.unique(rows * ratings.shape[1] + columns, return_inverse=True)
+    rows, columns = cells // ratings.shape[1], cells % ratings.shape[1]
+    asked = RatingMatrix(rows, columns, torch.ones(len(cells)), ratings.shape)
+    device = net.decoder.weight.device
+    with evaluating(net):
+        stars = net(ratings[:][0].to(device), at=asked[:][0].to(device)).cpu()
+    return stars[places]
+
+
+def _adam(net, lr, wd, decay_biases) -> torch.optim.Optimizer:
+    """Return the optimizer; it tells weights from biases by their dimensions."""
+    weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
+    biases = [parameter for parameter in net.parameters() if parameter.ndim == 1]
+    groups = [{"params": weights}, {"params": biases, "weight_decay": wd if decay_biases else 0.0}]
+    return torch.optim.Adam(groups, lr=lr, weight_decay=wd, fused=True)
