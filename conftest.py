@@ -18,8 +18,9 @@ def pytest_configure(config):
         option.nbval_current_env = True  # whatever kernels the machine has registered
     if option.nbval_cell_timeout == NBVAL_SECONDS:
         option.nbval_cell_timeout = CELL_SECONDS
-    # The kernels inherit these. `.ci/store` sets the same, so that outputs can be compared.
-    os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0")
+    # The kernels inherit these. `.ci/store` sets the same, so that outputs can be compared. One
+    # thread each: two processes whose threads wait for each other's cores take many times as long.
+    os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0", OMP_NUM_THREADS="1")
     os.environ.pop("MPLBACKEND", None)
 
 

@@ -111,6 +111,24 @@ def shown_figures(nb):
             yield f"a figure's cell does not end in plt.show(): {cell.source!r}"
 
 
+def narrow_lines(nb):
+    """No line of code is wider than the page."""
+    for cell in code(nb):
+        for line in cell.source.splitlines():
+            if len(line) > store.COLUMNS:
+                yield f"{len(line)} columns: {line!r}"
+
+
+def size(nb):
+    """A chapter can be read in one sitting; what only draws is folded and does not count."""
+    cells = [cell for cell in code(nb) if "hide-input" not in cell.metadata.get("tags", [])]
+    lines = sum(len(cell.source.splitlines()) for cell in cells)
+    if len(nb.cells) > 45:
+        yield f"{len(nb.cells)} cells, more than 45"
+    if lines > 250:
+        yield f"{lines} open lines of code, more than 250"
+
+
 def anatomy(nb):
     text = prose(nb)
     if not re.search(r"中文要点.*\n:class:.*\bzh\b", text):
@@ -159,7 +177,7 @@ def definitions(source):
 @functools.cache
 def library():
     found = {}
-    for module in (ROOT / "autorec_d2l").glob("*.py"):
+    for module in (ROOT / "autorec_d2l").rglob("*.py"):
         found |= definitions(module.read_text(encoding="utf-8"))
     return found
 
@@ -187,6 +205,8 @@ GUARDS = [
     canonical,
     alt_texts,
     shown_figures,
+    narrow_lines,
+    size,
     anatomy,
     saved_definitions,
 ]
@@ -297,6 +317,18 @@ def leaves_text(nb):
     code(nb)[2].source = "plt.show()\nplt.plot(x)"
 
 
+def writes_wide(nb):
+    code(nb)[1].source = "x = " + "1 + " * 20 + "1"
+
+
+def goes_on(nb):
+    nb.cells += [new_markdown_cell("And so on.")] * 40
+
+
+def shows_all_its_code(nb):
+    code(nb)[1].source = "x = 1\n" * 250
+
+
 def speaks_no_chinese(nb):
     nb.cells[0].source = "# A"
 
@@ -343,6 +375,10 @@ def test_guard_passes_what_is_sound(guard):
         (canonical, keeps_a_kernel),
         (alt_texts, shows_a_blank),
         (shown_figures, leaves_text),
+        (canonical, writes_wide),
+        (narrow_lines, writes_wide),
+        (size, goes_on),
+        (size, shows_all_its_code),
         (anatomy, speaks_no_chinese),
         (anatomy, has_no_summary),
         (anatomy, has_no_exercises),
