@@ -189,6 +189,14 @@ OVERFLOW = """() => {
     return [`page is ${wide} px wide in ${room}: ${out}`];
 }"""
 
+# Code that is cut off at the edge of its box, also where it is folded.
+WIDE_CODE = """() => {
+    document.querySelectorAll('main details').forEach(e => e.open = true);
+    return [...document.querySelectorAll('main .cell_input pre')]
+        .filter(e => e.scrollWidth > e.clientWidth + 1)
+        .map(e => 'code is cut off: ' + e.textContent.slice(0, 60));
+}"""
+
 IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' + e.src)"""
 
 FIGURES = """() => [...document.querySelectorAll('.cell_output img')]
@@ -227,7 +235,7 @@ def visit(browser, path, scheme="light", width=1280):
 def live_faults(browser, path, scheme="light", width=1280):
     """Return what is wrong with a page in the browser."""
     page, faults = visit(browser, path, scheme, width)
-    for look in (EQUATIONS, IMAGES, OVERFLOW):
+    for look in (EQUATIONS, IMAGES, OVERFLOW, *([WIDE_CODE] if width >= 1280 else [])):
         faults += page.evaluate(look)
     page.evaluate(Axe().axe_script)
     faults += [f"{rule}: {nodes}" for rule, nodes in page.evaluate(AXE)]
@@ -258,6 +266,11 @@ def test_pages_in_the_browser(html, browser, scheme, width):
         ('<div class="math">plain</div>', "equation: plain"),
         ('<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">', "no alt: data:"),
         ('<p style="width: 2000px">wide</p>', "page is "),
+        (
+            '<details><summary>Code</summary><div class="cell_input">'
+            f'<pre style="overflow: auto; width: 80ch">{"x" * 99}</pre></div></details>',
+            "code is cut off: xxx",
+        ),
         ('<p style="color: #eee; background: #fff">pale</p>', "color-contrast"),
     ],
 )
