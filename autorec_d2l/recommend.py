@@ -1,0 +1,123 @@
+"""From ratings to recommendations: the best unseen items for a person, and items that are alike.
+
+Ids count from 1, as in the tables. What comes back is a table, best first; of equal scores the
+lower id comes first. It has fewer than ``n`` rows where fewer items are left, and may be empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+
+import pandas as pd
+import torch
+from torch import nn
+
+from autorec_d2l.evaluation import evaluating
+from autorec_d2l.models import AutoRec
+from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.sparse import SparseAutoRec
+
+
+def recommend(
+    net: AutoRec, inter_mat: torch.Tensor, user_id: int, n: int = 10, min_ratings: int = 0
+) -> pd.DataFrame:
+    """Return the ``n`` best items that a known user has not rated: ``item_id, stars``.
+
+    ``net`` is item-based and knows its users by their place among its inputs, so ``inter_mat`` is
+    its training matrix, ``(num_items, num_users)``, 0 = not rated. An item needs ``min_ratings``
+    in it. Stars are as predicted, not clipped.
+
+    Raises ``ValueError`` for an unknown user, an ``n`` below 1, a matrix with another number of
+    users than the network, and predictions that are not finite.
+    """
+    num_users = net.decoder.out_features
+    if inter_mat.ndim != 2 or inter_mat.shape[1] != num_users:
+        raise ValueError(
+            f"inter_mat must be (num_items, {num_users}), the users of the network, "
+            f"got {tuple(inter_mat.shape)}"
+        )
+    user = _index("user_id", user_id, num_users)
+    stars = complete(net, inter_mat)[:, user]  # (num_items,)
+    is_left = (inter_mat[:, user] == 0) & (inter_mat.count_nonzero(1) >= min_ratings)
+    return best(stars, is_left, n, "stars")
+
+
+def recommend_new(
+    net: AutoRec,
+    ratings: Mapping[int, float],
+    n: int = 10,
+    num_ratings: torch.Tensor | None = None,
+    min_ratings: int = 0,
+    scale: Scale = STARS,
+) -> pd.DataFrame:
+    """Return the ``n`` best items for somebody whom the network has never seen.
+
+    ``net`` is user-based, so that a person is nothing but a row: one forward pass, no training.
+    ``ratings`` maps an item's id to stars; without any, everybody's favourites come back. An item
+    needs ``min_ratings`` of the ``num_ratings``, ``(num_items,)``, that were trained on.
+
+    Raises ``ValueError`` for an unknown item, a rating off the ``scale``, an ``n`` below 1, a
+    ``min_ratings`` without ``num_ratings``, and predictions that are not finite.
+    """
+    num_items = net.decoder.out_features
+    row = torch.zeros(num_items)
+    for item_id, stars in ratings.items():
+        row[_index("item_id", item_id, num_items)] = stars
+    given = torch.tensor(list(ratings.values()), dtype=torch.float32)
+    scale.check(given, "ratings")
+    is_left = row == 0
+    if min_ratings:
+        if num_ratings is None:
+            raise ValueError("min_ratings needs num_ratings, how often each item was rated")
+        is_left &= torch.as_tensor(num_ratings) >= min_ratings
+    return best(complete(net, row[None])[0], is_left, n, "stars")
+
+
+def similar_items(
+    vectors: torch.Tensor, item_id: int, n: int = 10, is_eligible: torch.Tensor | None = None
+) -> pd.DataFrame:
+    """Return the ``n`` items whose vectors point most nearly in the same direction.
+
+    ``vectors`` is ``(num_items, num_hidden)``: of a user-based network the weights of its decoder,
+    ``net.decoder.weight``. ``is_eligible``, ``(num_items,)``, can leave items out. Columns are
+    ``item_id, cosine`` (-1 to 1; 0 for a vector of zeros).
+
+    Raises ``ValueError`` for an unknown item, an ``n`` below 1 and vectors that are not finite.
+    """
+    item = _index("item_id", item_id, len(vectors))
+    directions = nn.functional.normalize(vectors.detach(), dim=1)
+    is_left = torch.ones(len(vectors), dtype=torch.bool) if is_eligible is None else is_eligible
+    others = torch.arange(len(vectors)) != item
+    return best(directions @ directions[item], is_left & others, n, "cosine")
+
+
+def complete(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
+    """Return every prediction for dense ``rows``, of either kind of network, in their shape."""
+    device = net.decoder.weight.device
+    with evaluating(net):
+        if isinstance(net, SparseAutoRec):
+            everywhere = torch.ones_like(rows).to_sparse_csr().to(device)
+            return net(rows.to_sparse_csr().to(device), everywhere).view_as(rows).cpu()
+        return net(rows.to(device)).cpu()
+
+
+def best(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.DataFrame:
+    """Return ``item_id`` and score, under ``name``, of the ``n`` highest that are left.
+
+    Raises ``ValueError`` for an ``n`` below 1 and scores that are not finite.
+    """
+    if not isinstance(n, Integral) or n < 1:
+        raise ValueError(f"n must be a whole number above 0, got {n!r}")
+    if not scores.isfinite().all():
+        raise ValueError("the network's answer is not finite: look at its training")
+    left = is_left.nonzero().squeeze(1)
+    order = left[scores[left].argsort(descending=True, stable=True)[:n]]
+    return pd.DataFrame({"item_id": (order + 1).numpy(), name: scores[order].numpy()})
+
+
+def _index(name: str, identifier: int, size: int) -> int:
+    """Return the index from 0 of an id from 1."""
+    if not isinstance(identifier, Integral) or not 1 <= identifier <= size:
+        raise ValueError(f"{name} must be a whole number 1 to {size}, got {identifier!r}")
+    return int(identifier) - 1
