@@ -1,6 +1,6 @@
 """The models that a variant of AutoRec has to beat, in the form of :mod:`autorec_d2l.study.fits`.
 
-Those that are solved instead of trained have no use for ``num_epochs`` and ``seed``, no network
+Those that are solved instead of trained ignore ``num_epochs`` and ``seed``; they have no network
 and an empty history.
 """
 
@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 
 from autorec_d2l.batches import load_array
-from autorec_d2l.data import load_data_ml100k, pair_indices, rating_triples
+from autorec_d2l.data import pair_indices, rating_triples
 from autorec_d2l.devices import try_gpu
 from autorec_d2l.evaluation import evaluating
 from autorec_d2l.models import MF, AutoRec
-from autorec_d2l.study.fits import Fit
+from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.study.fits import Fit, score
 from autorec_d2l.training import HISTORY, L2Loss, train_recsys_rating
 
 
@@ -27,7 +28,7 @@ def fit_mean(
     num_epochs: int = 0,
     seed: int = 0,
 ) -> Fit:
-    """Answer every question with the mean of the training ratings."""
+    """Predict the mean of the training ratings for every pair."""
     return _solved(partial(_predict_biases, train_data["rating"].mean(), {}), 1)
 
 
@@ -40,7 +41,7 @@ def fit_biases(
     *,
     damping: float = 5.0,
 ) -> Fit:
-    """Answer with the mean, plus how well liked the item is, plus how kind the user is.
+    """Predict the mean, plus how well liked the item is, plus how kind the user is.
 
     Both are means of what remains, shrunk towards 0 as if by ``damping`` more ratings.
     """
@@ -52,6 +53,41 @@ def fit_biases(
         effects[column] = groups.sum() / (groups.size() + damping)
         rest = rest - train_data[column].map(effects[column])
     return _solved(partial(_predict_biases, mean, effects), 1 + sum(sizes))
+
+
+def fit_linear_autoencoder(
+    train_data: pd.DataFrame,
+    held_out: pd.DataFrame | None,
+    sizes: tuple[int, int],
+    num_epochs: int = 0,
+    seed: int = 0,
+    *,
+    penalty: float = 30.0,
+    damping: float = 5.0,
+) -> Fit:
+    """Predict a user's rating of an item from that user's other ratings, linearly.
+
+    One ridge regression an item, solved in closed form: over the users who rated the item, its
+    rating is regressed on their ratings of all other items, both as what remains of them after
+    :func:`fit_biases` with ``damping``. ``penalty`` times the squared weights is added to the
+    squared errors. It is an autoencoder without a hidden layer that cannot copy its input, and it
+    holds a matrix of all cells in memory.
+    """
+    biases = fit_biases(train_data, None, sizes, damping=damping).predict
+    users, items = pair_indices(train_data, *sizes)
+    rest = torch.zeros(sizes, dtype=torch.float64)  # (num_users, num_items)
+    rest[users, items] = torch.tensor(train_data["rating"].to_numpy("float64")) - biases(train_data)
+    likeness = rest @ rest.T  # (num_users, num_users)
+    stars = torch.zeros(sizes)
+    for item in items.unique().tolist():
+        who = users[items == item]
+        own = rest[:, item]
+        # Ridge regression in its dual form: one unknown a user instead of one an item.
+        others = likeness[:, who] - own[:, None] * own[who]  # (num_users, len(who))
+        gram = others[who] + penalty * torch.eye(len(who), dtype=rest.dtype)
+        weights = torch.cholesky_solve(own[who, None], torch.linalg.cholesky(gram))
+        stars[:, item] = (others @ weights).squeeze(1).float()
+    return _solved(partial(_predict_linear, biases, stars), sizes[1] * (sizes[1] - 1))
 
 
 def fit_mf(
@@ -66,31 +102,31 @@ def fit_mf(
     wd: float = 1e-5,
     batch_size: int = 512,
     with_mean: bool = False,
+    scale: Scale = STARS,
     device: torch.device | None = None,
 ) -> Fit:
     """Fit :class:`MF` with Adam; the defaults are d2l's, which has no global mean.
 
-    ``with_mean`` gives it the mean of the training ratings.
+    ``with_mean`` gives it the mean of the training ratings. ``scale`` is what ratings can be.
     """
     device = device or try_gpu()
     torch.manual_seed(seed)
     net = MF(num_factors, *sizes, mean=float(train_data["rating"].mean()) if with_mean else 0.0)
-    test_iter = None
-    if held_out is not None:
-        test_iter = load_array(rating_triples(held_out, *sizes), 8192, is_train=False)
+    triples = rating_triples(train_data, *sizes, scale)
+    predict = partial(_predict_mf, net)
     history = train_recsys_rating(
         net,
-        load_array(
-            rating_triples(train_data, *sizes), batch_size, seed=seed, last_batch="rollover"
-        ),
-        test_iter,
+        load_array(triples, min(batch_size, len(train_data)), seed=seed, last_batch="rollover"),
+        held_out if held_out is None else [held_out],
         L2Loss(),
         torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd, fused=True),
         num_epochs,
         [device],
+        partial(_evaluate, predict),
+        scale=scale,
         verbose=False,
     )
-    return Fit(net, history, partial(_predict_mf, net), sum(p.numel() for p in net.parameters()))
+    return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
 
 
 def fit_dense_autorec(
@@ -100,30 +136,45 @@ def fit_dense_autorec(
     num_epochs: int,
     seed: int,
     *,
+    num_hidden: int = 500,
+    dropout: float = 0.05,
+    lr: float = 0.002,
+    wd: float = 1e-5,
+    batch_size: int = 256,
+    scale: Scale = STARS,
     device: torch.device | None = None,
 ) -> Fit:
-    """Fit :class:`AutoRec` exactly as the chapter does: d2l's settings and dense batches."""
+    """Fit :class:`AutoRec` as the chapter does, on dense batches; the defaults are d2l's.
+
+    Raises ``ValueError`` for a ``scale`` with a rating of 0, which means "not rated" in a matrix.
+    """
+    if scale.is_on(torch.zeros(1)).item():
+        raise ValueError(f"0 means 'not rated' in a dense matrix, and ratings can be 0 ({scale})")
     device = device or try_gpu()
-    *_, inter_mat = load_data_ml100k(train_data, *sizes)
-    rows, unseen = None, None
-    if held_out is not None:
-        rows = load_array((inter_mat,), 1024, is_train=False)
-        *_, unseen = load_data_ml100k(held_out, *sizes)
+    users, items, scores = rating_triples(train_data, *sizes, scale)
+    inter_mat = torch.zeros(sizes[::-1])  # (num_items, num_users)
+    inter_mat[items, users] = scores
     torch.manual_seed(seed)
-    net = AutoRec(500, sizes[0])
+    net = AutoRec(num_hidden, sizes[0], dropout)
+    predict = partial(_predict_dense, net, inter_mat)
     history = train_recsys_rating(
         net,
-        load_array((inter_mat,), 256, seed=seed, last_batch="rollover"),
-        rows,
+        load_array((inter_mat,), min(batch_size, sizes[1]), seed=seed, last_batch="rollover"),
+        held_out if held_out is None else [held_out],
         L2Loss(),
-        torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
+        torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd),
         num_epochs,
         [device],
-        inter_mat=unseen,
+        partial(_evaluate, predict),
+        scale=scale,
         verbose=False,
     )
-    predict = partial(_predict_dense, net, inter_mat)
     return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
+
+
+def _evaluate(predict, tables, devices) -> float:
+    """Return the RMSE on the held-out table, after an epoch."""
+    return score(predict(tables[0]), tables[0])["rmse"]
 
 
 def _solved(predict, num_parameters: int) -> Fit:
@@ -135,6 +186,11 @@ def _predict_biases(mean, effects, table: pd.DataFrame) -> torch.Tensor:
     for column, effect in effects.items():
         stars += table[column].map(effect).fillna(0).to_numpy()
     return torch.tensor(stars.to_numpy(), dtype=torch.float32)
+
+
+def _predict_linear(biases, stars, table: pd.DataFrame) -> torch.Tensor:
+    users, items = pair_indices(table, *stars.shape)
+    return biases(table) + stars[users, items]
 
 
 def _predict_mf(net, table: pd.DataFrame) -> torch.Tensor:

@@ -7,7 +7,7 @@ same protocol: ``fit(train_data, held_out, sizes, num_epochs, seed, **settings)`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -19,29 +19,49 @@ from torch.optim.lr_scheduler import OneCycleLR
 from autorec_d2l.batches import load_array
 from autorec_d2l.data import pair_indices, rating_triples
 from autorec_d2l.devices import try_gpu
-from autorec_d2l.evaluation import evaluating
+from autorec_d2l.evaluation import evaluating, masked_mae, masked_rmse
 from autorec_d2l.scale import STARS, Scale
 from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
+from autorec_d2l.study.networks import make_autorec
 from autorec_d2l.training import train_recsys_rating
 
-ACTIVATIONS = {
-    "identity": torch.positive,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "selu": nn.functional.selu,
-    "gelu": nn.functional.gelu,
+# The settings of d2l's MXNet listings, said once.
+D2L = {
+    "AutoRec": {
+        "num_hidden": 500,
+        "dropout": 0.05,
+        "lr": 0.002,
+        "wd": 1e-5,
+        "batch_size": 256,
+        "num_epochs": 25,
+    },
+    "MF": {"num_factors": 30, "lr": 0.002, "wd": 1e-5, "batch_size": 512, "num_epochs": 20},
 }
-INITS = ("zero", "mean", "scaled")
 
 
 class Fit(NamedTuple):
-    """A fitted model: the network, how it was trained, and what it predicts."""
+    """A fitted model: the network, how it was trained, and what it predicts. It can be pickled."""
 
     net: nn.Module | None  # None for a model that is solved instead of trained
     history: pd.DataFrame  # of train_recsys_rating; test_rmse is on the held-out ratings, or NaN
     predict: Callable[[pd.DataFrame], torch.Tensor]  # a table to (num_ratings,) stars, unclipped
     num_parameters: int
+
+
+def score(stars: torch.Tensor, table: pd.DataFrame, clip: Scale | None = None) -> dict[str, float]:
+    """Return ``{"rmse": ..., "mae": ...}`` of predictions ``(num_rows,)`` for a table, in stars.
+
+    ``clip`` moves predictions beyond the ends of a scale to them first. Raises ``ValueError`` for
+    another number of predictions, and for predictions or ratings that are not finite.
+
+    Example: ``score(fit.predict(test_data), test_data)["rmse"]``
+    """
+    stars, ratings = torch.as_tensor(stars), torch.tensor(table["rating"].to_numpy("float64"))
+    for name, values in (("predictions", stars), ("ratings", ratings)):
+        if not values.isfinite().all():
+            raise ValueError(f"{name} must be finite, {int((~values.isfinite()).sum())} are not")
+    pairs = [(stars if clip is None else clip.clip(stars), ratings)]
+    return {"rmse": masked_rmse(pairs, scale=None), "mae": masked_mae(pairs, scale=None)}
 
 
 def fit_autorec(
@@ -88,6 +108,7 @@ def fit_autorec(
     """
     device = device or try_gpu()
     ratings = rating_matrix(train_data, sizes, user_based, scale)
+    batch_size = min(batch_size, len(ratings))  # fewer rows than that would never fill a batch
     torch.manual_seed(seed)
     net = make_autorec(ratings, scale=scale, **network)
     train_iter = load_array((ratings,), batch_size, seed=seed, last_batch="rollover")
@@ -112,77 +133,6 @@ def fit_autorec(
     )
     predict = partial(predict_autorec, net, ratings, user_based)
     return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
-
-
-def make_autorec(
-    ratings: RatingMatrix,
-    *,
-    num_hidden: int = 500,
-    more_hidden: Sequence[int] = (),
-    activation: str = "sigmoid",
-    output: str = "identity",
-    dropout: float = 0.05,
-    input_dropout: float = 0.0,
-    init: str | Callable[[SparseAutoRec, RatingMatrix], None] = "zero",
-    subtract_means: bool = False,
-    scale: Scale = STARS,
-) -> SparseAutoRec:
-    """Return an untrained network for the columns of ``ratings``; the defaults are d2l's.
-
-    ``activation`` of the hidden layers and ``output`` are names of :data:`ACTIVATIONS`; an
-    ``output`` can also be ``"bounded"``, which stays on the ``scale``. ``init`` is one of
-    :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
-    ``subtract_means`` takes column and row means off the input (see :class:`SparseAutoRec`).
-    Raises ``ValueError`` for other names.
-    """
-    net = SparseAutoRec(
-        num_hidden,
-        ratings.shape[1],
-        dropout,
-        input_dropout=input_dropout,
-        activation=_function(activation),
-        output=scale.bounded if output == "bounded" else _function(output),
-        more_hidden=more_hidden,
-        column_means=ratings.column_means() if subtract_means else None,
-    )
-    if callable(init):
-        init(net, ratings)
-    else:
-        initialise(net, init, ratings)
-    return net
-
-
-def _function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]
-
-
-def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
-    """Set the weights in place before training.
-
-    ``zero``
-        As d2l: weights from Normal(0, 0.01), biases 0. (Further layers as torch makes them.)
-    ``mean``
-        The same, but the bias of the decoder makes the first prediction the mean of ``ratings``.
-    ``scaled``
-        As ``mean``, with weights from Normal(0, 1 / number of inputs), a variance.
-
-    Raises ``ValueError`` for another word.
-    """
-    if how not in INITS:
-        raise ValueError(f"init must be one of {', '.join(INITS)}, got {how!r}")
-    with torch.no_grad():
-        if how == "scaled":
-            inputs = [ratings.shape[1], *(layer.in_features for layer in (*net.more, net.decoder))]
-            layers = [net.encoder, *net.more, net.decoder]
-            for layer, num_inputs in zip(layers, inputs, strict=True):
-                layer.weight.normal_(0, num_inputs**-0.5)
-                layer.bias.zero_()
-        if how != "zero" and net.column_means is None:
-            mean = float(ratings.values.mean())
-            is_bounded = getattr(net.output, "__func__", None) is Scale.bounded
-            net.decoder.bias.fill_(net.output.__self__.unbounded(mean) if is_bounded else mean)
 
 
 def rating_matrix(

@@ -1,207 +1,187 @@
-"""How a comparison is made in this book: tuned on a validation part, tested once, paired by split.
+"""How a comparison is made in this book: tuned on a validation part, tested once.
 
 A model is a function that fits it, such as :func:`fit_autorec`, and settings to call it with. On
-each random 90/10 split every model gets the same number of *trials* (learning rate,
-initialisation, ...). A trial trains on nine tenths of the training part, and each of its epochs is
-judged on the last tenth; the best trial and epoch are trained again on the whole training part,
-and only then are the test ratings read, once.
+each split every model gets the same number of *trials* (learning rate, initialisation, ...). A
+trial trains on nine tenths of the training part and is judged on the last tenth. The best trial is
+trained again on the whole training part, and only then are the test ratings read, once.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from autorec_d2l.data import split_data_ml100k
-from autorec_d2l.evaluation import masked_rmse
-from autorec_d2l.study.fits import Fit, fit_autorec
+from autorec_d2l.scale import Scale
+from autorec_d2l.study.fits import Fit, score
+from autorec_d2l.study.results import Settings, as_json, plain
 
-Settings = Mapping[str, Any]
-# Student's t, 97.5 %, by degrees of freedom: a mean over n splits has n - 1.
-_T = dict(enumerate((12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262), start=1))
+
+class Parts(NamedTuple):
+    """The parts of one split: for training and testing, and the former once more in two."""
+
+    train_data: pd.DataFrame
+    test_data: pd.DataFrame
+    fit_data: pd.DataFrame  # nine tenths of train_data, for trials
+    valid_data: pd.DataFrame  # the last tenth, which judges them
+    sizes: tuple[int, int]  # num_users, num_items
+
+
+def split_parts(
+    ratings: tuple[pd.DataFrame, int, int], mode: str = "random", split: int = 0
+) -> Parts:
+    """Cut the ratings of :func:`read_data_ml100k` for one split of the protocol.
+
+    ``mode`` is one of :func:`split_data_ml100k`; ``split`` is its seed, and ``1000 + split`` that
+    of the validation part.
+    """
+    data, num_users, num_items = ratings
+    sizes = int(num_users), int(num_items)
+    train_data, test_data = split_data_ml100k(data, *sizes, mode, 0.1, seed=int(split))
+    halves = split_data_ml100k(train_data, *sizes, "random", 0.1, seed=1000 + int(split))
+    return Parts(train_data, test_data, *halves, sizes)
 
 
 class Choice(NamedTuple):
-    """What tuning chose: a trial, its number of epochs, and its validation RMSE in stars."""
+    """What tuning chose."""
 
     trial: Settings
     num_epochs: int
-    valid_rmse: float
+    valid_rmse: float  # of the chosen trial in stars, unclipped; NaN if there was nothing to choose
+    tried: pd.DataFrame  # a row a trial: settings (as JSON), epochs, valid_rmse (NaN: it diverged)
 
 
 def tune(
     fit: Callable[..., Fit],
-    train_data: pd.DataFrame,
-    sizes: tuple[int, int],
     trials: Sequence[Settings],
-    num_epochs: int,
-    split: int,
+    parts: Parts,
+    num_epochs: int = 0,
+    seed: int = 0,
     **settings: Any,
 ) -> Choice:
-    """Return the trial and the epoch with the lowest RMSE on a validation tenth of the training.
+    """Return the trial with the lowest RMSE on the validation part, and its number of epochs.
 
-    ``sizes`` is ``(num_users, num_items)``. A trial whose loss does not stay finite loses.
-    Raises ``FloatingPointError`` if none stays finite.
+    A trial that names ``num_epochs`` is judged after the last of them. Any other trains for
+    ``num_epochs``, is judged after each, and is worth its best epoch. A trial whose loss becomes
+    infinite is left out. Without trials, and with a single one that leaves no epochs open, there is
+    nothing to choose, and nothing is trained.
+
+    Raises ``FloatingPointError`` if the loss of every trial becomes infinite.
     """
-    parts = split_data_ml100k(train_data, *sizes, "random", 0.1, seed=1000 + split)
-    best = Choice({}, 0, float("inf"))
-    for trial in trials:
-        try:
-            history = fit(*parts, sizes, num_epochs, split, **settings, **trial).history
-        except FloatingPointError:
-            continue
-        rmse, epoch = history["test_rmse"].min(), history["test_rmse"].idxmin()
-        if rmse < best.valid_rmse:
-            best = Choice(trial, int(epoch), float(rmse))
-    if best.num_epochs == 0:
-        raise FloatingPointError(f"no trial of {settings} stays finite: lower the learning rates")
-    return best
-
-
-def run_sweep(
-    ratings: tuple[pd.DataFrame, int, int],
-    models: Mapping[str, Settings],
-    trials: Sequence[Settings] = (),
-    num_epochs: int = 30,
-    splits: Iterable[int] = range(5),
-    keep: Path | str | None = None,
-) -> pd.DataFrame:
-    """Fit every model on every random split; return one row a model and split.
-
-    ``ratings`` is what :func:`read_data_ml100k` returns. ``models`` maps a label to the settings
-    of :func:`fit_autorec`, or of another function given as ``fit``. Trial and epoch, at most
-    ``num_epochs``, are chosen by :func:`tune`; a model may bring its own ``trials``, as many.
-    With one trial or none there is nothing to choose: the model is trained for ``num_epochs``.
-
-    Columns: ``model, split``; ``trials`` (how many), ``chosen`` (the trial, as JSON), ``epochs``;
-    ``valid_rmse, train_rmse, test_rmse`` (stars, unclipped); ``parameters``; ``cpu_seconds`` (of
-    the last training, all cores together). ``keep`` names a CSV file to which each finished row
-    is written, and from which rows with the same settings are taken (a function counts by its
-    name: delete the file after changing one). Ctrl-C returns the rows that are finished.
-
-    Raises ``ValueError`` if a model's number of trials differs from the others'.
-    """
-    settings = {label: {"trials": trials, **model} for label, model in models.items()}
-    numbers = {label: len(model["trials"]) for label, model in settings.items()}
-    if len(set(numbers.values())) > 1:
-        raise ValueError(f"every model needs the same number of trials, got {numbers}")
-    todo = [(label, split) for split in splits for label in models]
-    kept = _read_kept(keep)
+    trials = [plain(trial) for trial in trials]
+    if not trials or (len(trials) == 1 and ("num_epochs" in trials[0] or num_epochs == 0)):
+        trial = trials[0] if trials else {}
+        nothing = pd.DataFrame(columns=["settings", "epochs", "valid_rmse"])
+        return Choice(trial, trial.get("num_epochs", int(num_epochs)), math.nan, nothing)
     rows = []
-    with tqdm(todo, unit="model") as progress:
-        try:
-            for label, split in progress:
-                progress.set_postfix_str(f"split {split}: {label}")
-                key = _key(label, split, num_epochs, settings[label])
-                if key not in kept:
-                    row = _fit_and_test(ratings, split, num_epochs, **settings[label])
-                    kept[key] = {"model": label, "split": split, **row}
-                    if keep:
-                        _write_kept(kept, Path(keep))
-                rows.append(kept[key])
-        except KeyboardInterrupt:
-            print(f"stopped by hand after {len(rows)} of {len(todo)} models")
-    return pd.DataFrame(rows)
+    for trial in trials:
+        epochs, rmse = _judge(fit, trial, parts, num_epochs, seed, settings)
+        rows.append({"settings": as_json(trial), "epochs": epochs, "valid_rmse": rmse})
+    tried = pd.DataFrame(rows)
+    if tried["valid_rmse"].isna().all():
+        raise FloatingPointError(
+            f"the loss of every trial becomes infinite: lower the learning rates\n{tried}"
+        )
+    best = int(tried["valid_rmse"].idxmin())
+    return Choice(trials[best], int(tried["epochs"][best]), float(tried["valid_rmse"][best]), tried)
 
 
-def _fit_and_test(ratings, split, num_epochs, trials, fit=fit_autorec, **settings) -> dict:
-    """Tune one model on one split, train it on the whole training part, read the test once."""
-    data, *sizes = ratings
-    train_data, test_data = split_data_ml100k(data, *sizes, "random", 0.1, seed=split)
-    choice = Choice(trials[0] if trials else {}, num_epochs, math.nan)
-    if len(trials) > 1:
-        choice = tune(fit, train_data, sizes, trials, num_epochs, split, **settings)
+def _judge(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float]:
+    """Return a trial's number of epochs and its RMSE on the validation part; NaN if it diverges."""
+    trial = dict(trial)
+    is_open = "num_epochs" not in trial and num_epochs > 0
+    epochs = trial.pop("num_epochs", int(num_epochs))
+    held_out = parts.valid_data if is_open else None  # other fits see no validation rating
+    try:
+        model = fit(parts.fit_data, held_out, parts.sizes, epochs, seed, **settings, **trial)
+    except FloatingPointError:
+        return epochs, math.nan
+    if is_open and len(model.history):  # it was trained, and judged after each epoch
+        curve = model.history["test_rmse"]
+        return int(curve.idxmin()), float(curve.min())
+    return epochs, score(model.predict(parts.valid_data), parts.valid_data)["rmse"]
+
+
+def refit(
+    fit: Callable[..., Fit],
+    choice: Choice,
+    table: pd.DataFrame,
+    sizes: tuple[int, int],
+    seed: int = 0,
+    **settings: Any,
+) -> Fit:
+    """Fit what :func:`tune` chose to a table, without any rating held out."""
+    trial = {name: value for name, value in choice.trial.items() if name != "num_epochs"}
+    return fit(table, None, sizes, choice.num_epochs, seed, **settings, **trial)
+
+
+class Outcome(NamedTuple):
+    """What the protocol says about a model on a split."""
+
+    choice: Choice
+    model: Fit  # fitted to the whole training part
+    test_rmse: float  # stars
+    test_mae: float
+    cpu_seconds: float  # of the last training, all cores together
+    test_stars: torch.Tensor  # predictions for the test part, (num_tests,)
+    valid_stars: torch.Tensor | None  # for the validation part, of the model fitted without it
+
+
+def tune_and_test(
+    fit: Callable[..., Fit],
+    trials: Sequence[Settings],
+    parts: Parts,
+    num_epochs: int = 0,
+    seed: int = 0,
+    *,
+    clip: Scale | None = None,
+    with_valid: bool = False,
+    **settings: Any,
+) -> Outcome:
+    """Choose a trial by :func:`tune`, fit it to the whole training part, read the test once.
+
+    Args:
+        fit: For example :func:`fit_autorec`.
+        trials: Settings to choose from; each may name ``num_epochs``.
+        parts: Of :func:`split_parts`.
+        num_epochs: The limit for trials that name none.
+        seed: Of every training.
+        clip: A scale to whose ends predictions are moved; the choice is made without.
+        with_valid: Whether to train once more without the validation part, and predict it.
+        settings: What all trials share.
+
+    Raises:
+        FloatingPointError: The loss of every trial becomes infinite.
+
+    Example:
+        ``tune_and_test(fit_mf, [{"wd": 1e-5}, {"wd": 1e-4}], split_parts(ratings), 30).test_rmse``
+    """
+    settings, seed = plain(settings), int(seed)
+    choice = tune(fit, trials, parts, num_epochs, seed, **settings)
+    valid_stars = None
+    if with_valid:
+        model = refit(fit, choice, parts.fit_data, parts.sizes, seed, **settings)
+        valid_stars = _clip(model.predict(parts.valid_data), clip)
     start = time.process_time()
-    model = fit(train_data, None, sizes, choice.num_epochs, split, **settings, **choice.trial)
+    model = refit(fit, choice, parts.train_data, parts.sizes, seed, **settings)
     cpu_seconds = time.process_time() - start
-    train_rmse, test_rmse = (
-        masked_rmse([(model.predict(part), torch.tensor(part["rating"].to_numpy()))])
-        for part in (train_data, test_data)
-    )
-    return {
-        "trials": len(trials),
-        "chosen": json.dumps(choice.trial, default=_name),
-        "epochs": choice.num_epochs,
-        "valid_rmse": choice.valid_rmse,
-        "train_rmse": train_rmse,
-        "test_rmse": test_rmse,
-        "parameters": model.num_parameters,
-        "cpu_seconds": cpu_seconds,
-    }
-
-
-def compare(table: pd.DataFrame, default: str) -> pd.DataFrame:
-    """Compare each model of a sweep with the ``default`` one, split by split.
-
-    Returns a row a model, in the order of ``table``: ``test_rmse`` and its ``std`` over splits;
-    ``difference``, the mean of (model minus default) in stars, negative where the model is better;
-    ``low`` and ``high``, the ends of its 95 % interval; and ``better_on``, the number of splits on
-    which the model is better.
-
-    Raises ``ValueError`` as :func:`paired_interval` does, and where a split is missing.
-    """
-    rmse = table.pivot(index="split", columns="model", values="test_rmse")
-    rmse = rmse[table["model"].unique()]  # (splits, models)
-    if rmse.isna().any(axis=None):
-        raise ValueError(f"every model is needed on every split, got\n{rmse}")
-    difference = rmse.sub(rmse[default], axis=0)
-    mean, half_width = paired_interval(difference)
-    return pd.DataFrame(
-        {
-            "test_rmse": rmse.mean(),
-            "std": rmse.std(),
-            "difference": mean,
-            "low": mean - half_width,
-            "high": mean + half_width,
-            "better_on": (difference < 0).sum(),
-        }
+    test_stars = _clip(model.predict(parts.test_data), clip)
+    of_test = score(test_stars, parts.test_data)
+    return Outcome(
+        choice,
+        model,
+        of_test["rmse"],
+        of_test["mae"],
+        cpu_seconds,
+        test_stars,
+        valid_stars,
     )
 
 
-def paired_interval(differences: pd.Series | pd.DataFrame) -> tuple[Any, Any]:
-    """Return the mean of differences by split, and half the width of its 95 % interval.
-
-    ``differences`` is a series, ``(splits,)``, or a table, ``(splits, models)``. The interval is
-    Student's t, for 2 to 10 splits; the splits overlap in their training ratings, so that it is
-    somewhat too narrow for data that are new altogether.
-
-    Raises ``ValueError`` for fewer or more splits.
-    """
-    if len(differences) - 1 not in _T:
-        raise ValueError(f"an interval needs 2 to 10 splits, got {len(differences)}")
-    half_width = _T[len(differences) - 1] * differences.std() / len(differences) ** 0.5
-    return differences.mean(), half_width
-
-
-def _key(label: str, split: int, num_epochs: int, settings: Settings) -> str:
-    """Return a text that is the same only for the same model, trials, epochs and split."""
-    return json.dumps([label, split, num_epochs, settings], sort_keys=True, default=_name)
-
-
-def _name(value: Any) -> str:
-    """Let a function stand in a results file by its name."""
-    return value.__name__
-
-
-def _write_kept(kept: dict[str, dict], keep: Path) -> None:
-    """Write the finished rows; the file is replaced only by a whole one."""
-    new = keep.with_name(keep.name + ".new")
-    pd.DataFrame(kept.values()).assign(key=list(kept)).to_csv(new, index=False)
-    os.replace(new, keep)
-
-
-def _read_kept(keep: Path | str | None) -> dict[str, dict]:
-    """Return the finished rows of a file by their keys; nothing if there is no file yet."""
-    if keep is None or not Path(keep).exists():
-        return {}
-    table = pd.read_csv(keep).set_index("key")
-    return table.to_dict("index")
+def _clip(stars: torch.Tensor, clip: Scale | None) -> torch.Tensor:
+    return stars if clip is None else clip.clip(stars)

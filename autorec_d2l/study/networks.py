@@ -1,0 +1,94 @@
+"""AutoRec's network for a study: chosen by words, and set to its first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
+
+ACTIVATIONS = {
+    "identity": torch.positive,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "selu": nn.functional.selu,
+    "gelu": nn.functional.gelu,
+}
+INITS = ("zero", "mean", "scaled")
+
+
+def make_autorec(
+    ratings: RatingMatrix,
+    *,
+    num_hidden: int = 500,
+    more_hidden: Sequence[int] = (),
+    activation: str = "sigmoid",
+    output: str = "identity",
+    dropout: float = 0.05,
+    input_dropout: float = 0.0,
+    init: str | Callable[[SparseAutoRec, RatingMatrix], None] = "zero",
+    subtract_means: bool = False,
+    scale: Scale = STARS,
+) -> SparseAutoRec:
+    """Return an untrained network for the columns of ``ratings``; the defaults are d2l's.
+
+    ``activation`` of the hidden layers and ``output`` are names of :data:`ACTIVATIONS`; an
+    ``output`` can also be ``"bounded"``, which stays on the ``scale``. ``init`` is one of
+    :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
+    ``subtract_means`` takes column and row means off the input (see :class:`SparseAutoRec`).
+    Raises ``ValueError`` for other names.
+    """
+    net = SparseAutoRec(
+        num_hidden,
+        ratings.shape[1],
+        dropout,
+        input_dropout=input_dropout,
+        activation=_function(activation),
+        output=scale.bounded if output == "bounded" else _function(output),
+        more_hidden=more_hidden,
+        column_means=ratings.column_means() if subtract_means else None,
+    )
+    if callable(init):
+        init(net, ratings)
+    else:
+        initialise(net, init, ratings)
+    return net
+
+
+def _function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
+    return ACTIVATIONS[name]
+
+
+def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
+    """Set the weights in place before training.
+
+    ``zero``
+        As d2l: weights of the encoder and the decoder from Normal(0, 0.01), biases 0. Layers
+        between the two keep torch's default.
+    ``mean``
+        As ``zero``, and the first prediction is the mean of ``ratings``: the decoder's bias is
+        set to it. (Where the network subtracts means, its output starts there by itself.)
+    ``scaled``
+        As ``mean``, but the weights of every layer are drawn with variance 1 / number of inputs.
+
+    Raises ``ValueError`` for another word.
+    """
+    if how not in INITS:
+        raise ValueError(f"init must be one of {', '.join(INITS)}, got {how!r}")
+    with torch.no_grad():
+        if how == "scaled":
+            inputs = [ratings.shape[1], *(layer.in_features for layer in (*net.more, net.decoder))]
+            layers = [net.encoder, *net.more, net.decoder]
+            for layer, num_inputs in zip(layers, inputs, strict=True):
+                layer.weight.normal_(0, num_inputs**-0.5)
+                layer.bias.zero_()
+        if how != "zero" and net.column_means is None:
+            mean = float(ratings.values.mean())
+            is_bounded = getattr(net.output, "__func__", None) is Scale.bounded
+            net.decoder.bias.fill_(net.output.__self__.unbounded(mean) if is_bounded else mean)
