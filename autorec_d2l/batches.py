@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
     RandomSampler,
     Sampler,
-    SequentialSampler,
     TensorDataset,
 )
+
+from autorec_d2l.checks import whole_number
 
 LAST_BATCH = ("keep", "discard", "rollover")
 
@@ -40,18 +43,50 @@ class RolloverBatchSampler:
         return (len(self.left_over) + len(self.sampler)) // self.batch_size
 
 
-def as_tensors(batch: torch.Tensor | Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Return a batch as a list: a tensor alone is a list of one, as a ``TensorDataset`` gives it.
+class _CutTogether(DataLoader):
+    """A loader of rows that are cut faster together: ``dataset.batches`` takes a whole epoch."""
 
-    Arrays become tensors, and numbers of other types float32, as the networks' weights are;
-    indices stay whole numbers. Raises ``TypeError`` for anything else.
+    def __iter__(self):
+        """Start an epoch."""
+        super().__iter__()  # draws from torch's generator, so that dropout is that of dense rows
+        return self.dataset.batches(self.sampler)
+
+
+def as_tensors(batch: object) -> list[torch.Tensor]:
+    """Return a batch as a list of tensors: one alone is a list of one, as in a ``TensorDataset``.
+
+    Arrays, pandas' columns and lists of numbers become tensors. Raises ``TypeError`` for the rest.
     """
-    batch = batch if isinstance(batch, (list, tuple)) else [batch]
+    parts = batch if isinstance(batch, list | tuple) else [batch]
     try:
-        return [torch.as_tensor(part) for part in batch]
-    except (TypeError, ValueError, RuntimeError) as error:
-        kinds = ", ".join(type(part).__name__ for part in batch)
-        raise TypeError(f"a batch must be tensors or numbers in arrays, got {kinds}") from error
+        return [_as_tensor(part) for part in parts]
+    except (TypeError, ValueError) as error:
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise TypeError(
+            f"a batch has to be a tensor or an array of numbers, or several, got {kinds}"
+        ) from error
+
+
+def _as_tensor(part: object) -> torch.Tensor:
+    if isinstance(part, torch.Tensor):
+        return part
+    if not (hasattr(part, "__array__") or isinstance(part, list | tuple | int | float)):
+        raise TypeError
+    # torch warns of an array that it cannot write to, as pandas gives it.
+    return torch.from_numpy(np.require(part, requirements=["C", "W"]))
+
+
+def as_numbers(batch: object, net: nn.Module) -> list[torch.Tensor]:
+    """Return a batch as tensors of the number types that ``net`` computes with.
+
+    Whole numbers before the last tensor are indices and become int64; all else gets the type of
+    the network's parameters.
+    """
+    dtypes = (parameter.dtype for parameter in net.parameters())
+    dtype = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
+    *features, target = as_tensors(batch)
+    features = [part.to(dtype if part.is_floating_point() else torch.int64) for part in features]
+    return [*features, target.to(dtype)]
 
 
 def load_array(
@@ -71,17 +106,24 @@ def load_array(
 
     Raises ``ValueError`` for a ``batch_size`` below 1 and any other ``last_batch``.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    batch_size, seed = whole_number(batch_size, "batch_size"), whole_number(seed, "seed", 0)
     if last_batch not in LAST_BATCH:
         raise ValueError(f"last_batch must be one of {', '.join(LAST_BATCH)}, got {last_batch!r}")
+    if not isinstance(data_arrays, list | tuple):
+        data_arrays = (data_arrays,)
+    if hasattr(data_arrays[0], "__array__"):  # a matrix of another kind cuts batches by itself
+        data_arrays = as_tensors(data_arrays)
     dataset = TensorDataset(*data_arrays) if len(data_arrays) > 1 else data_arrays[0]
+    if not is_train and last_batch != "rollover":
+        stop = len(dataset) - (len(dataset) % batch_size if last_batch == "discard" else 0)
+        slices = [slice(i, min(i + batch_size, stop)) for i in range(0, stop, batch_size)]
+        return DataLoader(dataset, sampler=slices, batch_size=None)  # nothing is copied
+    order = range(len(dataset))
     if is_train:
         order = RandomSampler(dataset, generator=torch.Generator().manual_seed(seed))
-    else:
-        order = SequentialSampler(dataset)
     if last_batch == "rollover":
         batches = RolloverBatchSampler(order, batch_size)
     else:
         batches = BatchSampler(order, batch_size, drop_last=last_batch == "discard")
-    return DataLoader(dataset, sampler=batches, batch_size=None)
+    kind = _CutTogether if hasattr(dataset, "batches") else DataLoader
+    return kind(dataset, sampler=batches, batch_size=None)

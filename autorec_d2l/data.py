@@ -1,4 +1,4 @@
-"""MovieLens as tables, splits and matrices.
+"""MovieLens as tables, tensors and matrices.
 
 In a matrix 0 means "not rated", which is safe because a rating is 1 to 5 stars.
 The names are those of the recommender chapter of Dive into Deep Learning (d2l.ai).
@@ -11,14 +11,15 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from autorec_d2l.batches import load_array
+from autorec_d2l.batches import as_tensors, load_array
+from autorec_d2l.checks import check_ids, check_pairs, column_of
 from autorec_d2l.download import fetch
 from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.splits import split_data_ml100k
 from autorec_d2l.tables import parse_items, parse_ratings
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FOLDS = ("u1", "u2", "u3", "u4", "u5")
 _SHA256 = {
     "u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
     "u.item": "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
@@ -75,72 +75,19 @@ def read_data_ml1m() -> tuple[pd.DataFrame, int, int]:
     return data, int(data["user_id"].max()), int(data["item_id"].max())
 
 
-def split_data_ml100k(
-    data: pd.DataFrame,
-    num_users: int,
-    num_items: int,
-    split_mode: str = "random",
-    test_ratio: float = 0.1,
-    seed: int = 0,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split ratings into ``(train_data, test_data)``; rows keep their order and index.
-
-    ``random``
-        ``test_ratio`` of the rows, drawn with ``seed``, are the test data.
-    ``seq-aware``
-        The last rating of each user is the test data (``test_ratio`` and ``seed`` are unused).
-        Of several with the same last timestamp it is the first row, as in d2l.
-    ``u1`` ... ``u5``
-        GroupLens' five folds: rows 1 to 20,000 of ``u.data`` are the test data of ``u1``, and
-        so on. They need the whole of MovieLens-100K.
-
-    Raises ``ValueError`` for an unknown mode, a ``test_ratio`` outside (0, 1), a fold of other
-    data, ids beyond ``num_users`` and ``num_items``, and an empty part.
-    """
-    _check_ids(data, num_users, num_items)
-    _check_pairs(data)
-    if split_mode == "random":
-        if not 0 < test_ratio < 1:
-            raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio}")
-        # RandomState, whose stream numpy has frozen, so that a seed names the same split for ever.
-        order = np.random.RandomState(seed).permutation(len(data))
-        is_test = np.zeros(len(data), dtype=bool)
-        is_test[order[: round(test_ratio * len(data))]] = True
-    elif split_mode == "seq-aware":
-        last = data.reset_index(drop=True).groupby("user_id")["timestamp"].idxmax()
-        is_test = np.isin(np.arange(len(data)), last)
-    elif split_mode in FOLDS:
-        if len(data) != 100_000:
-            raise ValueError(
-                f"split_mode {split_mode!r} is a fold of the 100,000 rows of MovieLens-100K, "
-                f"got {len(data):,} rows; use 'random' for other data"
-            )
-        is_test = np.arange(len(data)) // 20_000 == FOLDS.index(split_mode)
-    else:
-        modes = ", ".join(("random", "seq-aware", *FOLDS))
-        raise ValueError(f"split_mode must be one of {modes}, got {split_mode!r}")
-    train_data, test_data = data[~is_test], data[is_test]
-    for part, rows in (("train", train_data), ("test", test_data)):
-        if rows.empty:
-            raise ValueError(f"the {part} part of {len(data):,} ratings is empty ({split_mode=})")
-    return train_data, test_data
-
-
 def rating_triples(
     data: pd.DataFrame, num_users: int, num_items: int, scale: Scale = STARS
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return a table of ratings as ``(users, items, scores)``, each ``(num_ratings,)``.
 
-    ``users`` and ``items`` are indices from 0, int64; ``scores`` are stars, float32.
-
-    Raises ``ValueError`` for an empty table, ids out of range, a pair that is there twice and a
-    rating off the ``scale``.
+    ``users`` and ``items`` are indices from 0, int64; ``scores`` are stars, float32. The table may
+    hold any number types. Raises what :func:`load_data_ml100k` raises.
     """
-    users, items = pair_indices(data, num_users, num_items)
-    _check_pairs(data)
-    scores = data["rating"].to_numpy("float32", copy=True)
-    scale.check(scores, "rating")
-    return users, items, torch.from_numpy(scores)
+    users, items = check_ids(data, num_users, num_items)
+    check_pairs(users, items)
+    [scores] = as_tensors(column_of(data, "rating"))
+    scale.check(scores, "rating", lambda i: f"user {users[i]}, item {items[i]}, data.iloc[{i}]")
+    return torch.from_numpy(users - 1), torch.from_numpy(items - 1), scores.float()
 
 
 def pair_indices(
@@ -148,29 +95,48 @@ def pair_indices(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the users and the items of a table as indices from 0, each ``(num_rows,)``, int64.
 
-    Raises ``ValueError`` for an empty table and ids out of range.
+    The table needs no ratings, and may name a pair more than once. Raises ``ValueError`` for an
+    empty table and ids out of range.
     """
-    _check_ids(data, num_users, num_items)
-    return tuple(torch.tensor(data[name].to_numpy() - 1) for name in ("user_id", "item_id"))
+    return tuple(torch.from_numpy(ids - 1) for ids in check_ids(data, num_users, num_items))
 
 
 def load_data_ml100k(
-    data: pd.DataFrame, num_users: int, num_items: int, feedback: str = "explicit"
+    data: pd.DataFrame,
+    num_users: int,
+    num_items: int,
+    feedback: str = "explicit",
+    scale: Scale = STARS,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Load a table of ratings into tensors ``(users, items, scores, inter)``.
+    """Load a table of ratings into tensors.
 
-    ``users`` and ``items`` are indices from 0, int64, ``(num_ratings,)``; ``scores`` are float32,
-    ``(num_ratings,)``: stars for ``feedback='explicit'``, ones for ``'implicit'``; ``inter`` is
-    the interaction matrix, float32, ``(num_items, num_users)``, 0 where there is no rating.
+    Args:
+        data: Columns ``user_id`` and ``item_id``, whole numbers from 1, and ``rating``.
+        num_users: The highest ``user_id`` that there can be.
+        num_items: The highest ``item_id`` that there can be.
+        feedback: ``"explicit"`` loads the ratings; ``"implicit"`` loads ones, whatever the
+            ratings are.
+        scale: What ratings can be, above 0.
 
-    Raises ``ValueError`` for other ``feedback``, an empty table, ids out of range and a pair that
-    is there twice.
+    Returns:
+        ``(users, items, scores, inter)``: indices from 0, int64, and ratings, float32, each
+        ``(num_ratings,)``, and the interaction matrix, float32, ``(num_items, num_users)``, 0
+        where there is no rating.
+
+    Raises:
+        ValueError: Another ``feedback``, an empty table, a column that is missing or no numbers,
+            an id out of range, a pair that is there twice, a rating off the ``scale``, and a
+            ``scale`` that goes down to 0 or below.
+
+    Example:
+        ``users, items, scores, inter = load_data_ml100k(data, 943, 1682)``
     """
     if feedback not in ("explicit", "implicit"):
         raise ValueError(f"feedback must be 'explicit' or 'implicit', got {feedback!r}")
-    users, items, scores = rating_triples(data, num_users, num_items)
     if feedback == "implicit":
-        scores = torch.ones_like(scores)
+        data, scale = pd.DataFrame(data).assign(rating=1), STARS
+    scale.check_dense()
+    users, items, scores = rating_triples(data, num_users, num_items, scale)
     inter = torch.zeros(num_items, num_users)
     inter[items, users] = scores
     return users, items, scores, inter
@@ -214,24 +180,3 @@ def _read_bytes(folder: Traversable, file: str) -> bytes:
             "verified by SHA-256" if is_original else "checked row by row, not by hash",
         )
     return raw
-
-
-def _check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> None:
-    """Refuse an empty table and ids out of range before they are indices."""
-    if data.empty:
-        raise ValueError("the table of ratings is empty")
-    for column, limit in (("user_id", num_users), ("item_id", num_items)):
-        outside = data.index[~data[column].between(1, limit)]
-        if len(outside):
-            raise ValueError(
-                f"{column} must be 1 to {limit}, got {data.at[outside[0], column]} "
-                f"at index {outside[0]} of the table"
-            )
-
-
-def _check_pairs(data: pd.DataFrame) -> None:
-    """Refuse a user's second rating of an item."""
-    twice = data.index[data.duplicated(["user_id", "item_id"])]
-    if len(twice):
-        user, item = data.loc[twice[0], ["user_id", "item_id"]]
-        raise ValueError(f"user {user} rates item {item} a second time at index {twice[0]}")

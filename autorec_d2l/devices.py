@@ -33,6 +33,13 @@ def try_all_gpus() -> list[torch.device]:
     return [torch.device("cuda", i) for i in range(torch.cuda.device_count())] or [try_gpu()]
 
 
+def device_list(devices: Sequence[torch.device] | torch.device | str | None) -> list[torch.device]:
+    """Return devices as a list: of one alone a list of one, of none all GPUs or else the CPU."""
+    if isinstance(devices, str | torch.device):
+        return [torch.device(devices)]
+    return devices or try_all_gpus()
+
+
 @contextmanager
 def threads_for(num_ratings: int) -> Iterator[None]:
     """Compute on one CPU thread in this block if there are few ratings, else on all that torch has.

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from autorec_d2l.batches import as_tensors
+from autorec_d2l.batches import as_numbers, as_tensors
+from autorec_d2l.devices import device_list
 from autorec_d2l.scale import STARS, Scale
 
 
@@ -29,14 +30,18 @@ def masked_rmse(
 ) -> float:
     """Return the root mean squared error over the rated cells, in stars.
 
-    ``pairs`` are ``(predictions, ratings)`` of equal shape, tensors or arrays, 0 = not rated.
-    The squares are summed over all pairs in float64, and the root is taken once. With
-    ``scale=None`` every cell is a rating, whatever its value.
+    The squares are summed over all pairs in float64, and the root is taken once.
 
-    Raises ``ValueError`` for shapes that differ, a rating off the ``scale``, and if no cell at
-    all is rated.
+    Args:
+        pairs: ``(predictions, ratings)`` of equal shape, tensors or arrays, 0 = not rated.
+        scale: What ratings can be. ``None`` if every cell counts, whatever its value.
 
-    Example: ``masked_rmse([(torch.tensor([4.0, 2.5]), torch.tensor([5.0, 0.0]))])`` is 1.0.
+    Raises:
+        FloatingPointError: A prediction for a rated cell is NaN or infinite.
+        ValueError: Shapes that differ, a rating off the ``scale``, and no rated cell at all.
+
+    Example:
+        ``masked_rmse([(torch.tensor([4.0, 2.5]), torch.tensor([5.0, 0.0]))])`` is 1.0.
     """
     squared_error, count = 0.0, 0
     for errors in _errors(pairs, scale):
@@ -62,66 +67,103 @@ def masked_mae(
 
 def _errors(pairs, scale) -> Iterator[torch.Tensor]:
     """Give predictions minus ratings at the rated cells, a float64 vector a pair."""
-    for predictions, ratings in pairs:
-        predictions, ratings = torch.as_tensor(predictions), torch.as_tensor(ratings)
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise TypeError(f"pairs must be (predictions, ratings), got {type(pair).__name__}")
+        predictions, ratings = as_tensors(pair)
         if predictions.shape != ratings.shape:
             raise ValueError(
                 f"predictions {tuple(predictions.shape)} and ratings {tuple(ratings.shape)} "
                 "differ in shape; a test matrix needs the rows and columns of its training matrix"
             )
         if scale is not None:
+            scale.check_matrix(ratings, "ratings to compare with")
             rated = ratings != 0
             predictions, ratings = predictions[rated], ratings[rated]
-            scale.check(ratings, "ratings to compare with")
-        yield (predictions.double() - ratings.double()).flatten()
+        errors = predictions.to(ratings.device).double() - ratings.double()
+        if not errors.isfinite().all():
+            raise FloatingPointError(
+                f"of {errors.numel():,} predictions {(~errors.isfinite()).sum():,} are not finite: "
+                "look for NaN in the data, or lower the learning rate"
+            )
+        yield errors.flatten()
 
 
 def evaluator(
     net: nn.Module,
     test_iter: Iterable[torch.Tensor],
     inter_mat: torch.Tensor,
-    devices: list[torch.device],
+    devices: list[torch.device] | None = None,
+    scale: Scale | None = STARS,
 ) -> float:
     """Return AutoRec's RMSE on the held-out ratings, in stars.
 
-    ``test_iter`` gives batches of *training* rows ``(batch, num_users)`` in order: they are the
-    network's input. ``inter_mat`` is the matrix of held-out ratings ``(num_items, num_users)``,
-    0 = not rated, whose rows are aligned with them. (d2l calls the three arguments ``network``,
-    ``inter_matrix`` and ``test_data``.)
+    Args:
+        net: The network; it has to be on the first of ``devices``.
+        test_iter: Gives batches of *training* rows, ``(batch, num_users)``, in order: they are
+            the network's input.
+        inter_mat: The held-out ratings, ``(num_items, num_users)``, 0 = not rated: a tensor or an
+            array, whose rows are aligned with those of ``test_iter``. (d2l calls the three
+            arguments ``network``, ``inter_matrix`` and ``test_data``.)
+        devices: All GPUs or the CPU unless named.
+        scale: What ratings can be, as in :func:`masked_rmse`.
 
-    Raises ``ValueError`` as :func:`masked_rmse` does, and for a ``test_iter`` without batches.
+    Raises:
+        FloatingPointError: A prediction for a held-out rating is NaN or infinite.
+        ValueError: What :func:`masked_rmse` refuses, batches of several tensors, and a
+            ``test_iter`` without batches.
+
+    Example:
+        ``evaluator(net, load_array((train_inter,), 1024, is_train=False), test_inter)``
     """
     with evaluating(net):
-        batches = [net(ratings).cpu() for ratings in input_rows(test_iter, devices[0])]
+        batches = [net(ratings).cpu() for (ratings,) in batches_on(devices, net, test_iter, 1)]
     predictions = torch.cat(batches)  # (num_items, num_users)
-    return masked_rmse([(predictions, inter_mat)])
-
-
-def input_rows(test_iter: Iterable, device: torch.device) -> Iterator[torch.Tensor]:
-    """Give each batch of rows on ``device``, a tensor or the only tensor of a list.
-
-    Raises ``ValueError`` for batches of several tensors, and where there is no batch.
-    """
-    batch = None
-    for batch in test_iter:
-        tensors = as_tensors(batch)
-        if len(tensors) != 1:
-            raise ValueError(
-                f"each batch must be one tensor, rows of the rating matrix; got {len(tensors)}"
-            )
-        yield tensors[0].to(device)
-    if batch is None:
-        raise ValueError("test_iter gives no batch: it has to start anew each time it is used")
+    return masked_rmse([(predictions, inter_mat)], scale)
 
 
 def evaluator_mf(
     net: nn.Module,
     test_iter: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
-    devices: list[torch.device],
+    devices: list[torch.device] | None = None,
+    scale: Scale | None = STARS,
 ) -> float:
-    """Return MF's RMSE, in stars, over batches ``(users, items, scores)``, each ``(batch,)``."""
+    """Return MF's RMSE, in stars, over batches ``(users, items, scores)``, each ``(batch,)``.
+
+    Users and items are indices from 0. The other arguments and the errors are those of
+    :func:`evaluator`.
+    """
     with evaluating(net):
-        return masked_rmse(
-            (net(users.to(devices[0]), items.to(devices[0])).cpu(), scores)
-            for users, items, scores in test_iter
+        pairs = (
+            (net(users, items).cpu(), scores)
+            for users, items, scores in batches_on(devices, net, test_iter, 3, scale)
+        )
+        return masked_rmse(pairs, scale=None)  # a score of 0 would be a rating
+
+
+def batches_on(
+    devices: list[torch.device] | None,
+    net: nn.Module,
+    test_iter: Iterable,
+    count: int,
+    scale: Scale | None = None,
+) -> Iterator[list[torch.Tensor]]:
+    """Give each batch as ``count`` tensors in the number type of ``net``, its input on the device.
+
+    Raises ``ValueError`` for batches of more or fewer tensors, where there is no batch, and for
+    ratings, the last tensor, off the ``scale``.
+    """
+    device, number = device_list(devices)[0], -1
+    for number, batch in enumerate(test_iter):
+        tensors = as_numbers(batch, net)
+        if len(tensors) != count:
+            wanted = {1: "rows of a matrix of ratings", 3: "users, items and scores"}[count]
+            raise ValueError(f"a batch of test_iter must be {wanted}; got {len(tensors)} tensors")
+        if scale is not None:
+            scale.check(tensors[-1], f"scores of batch {number} of test_iter")
+        yield [*(tensor.to(device) for tensor in tensors[:2]), *tensors[2:]]
+    if number < 0:
+        raise ValueError(
+            "the test set is empty: test_iter gives no batch, or can be used only once, as a "
+            "generator; a list or a DataLoader starts anew"
         )

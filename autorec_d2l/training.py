@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import pandas as pd
 import torch
@@ -16,8 +17,9 @@ from torch import nn
 from tqdm import tqdm
 
 from autorec_d2l import evaluation
-from autorec_d2l.batches import as_tensors
-from autorec_d2l.devices import add_up, own_rows, parallelize, rank_and_size, try_all_gpus
+from autorec_d2l.batches import as_numbers
+from autorec_d2l.checks import whole_number
+from autorec_d2l.devices import add_up, device_list, own_rows, parallelize, rank_and_size
 from autorec_d2l.scale import STARS, Scale
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
@@ -73,7 +75,8 @@ def train_recsys_rating(
             is given and with ``(net, test_iter, devices)`` if not.
         inter_mat: The matrix of held-out ratings, aligned with the rows of ``test_iter``.
         scheduler: Makes a step after each batch.
-        scale: What ratings can be; ``None`` if targets are something else than ratings.
+        scale: What ratings can be, checked in the first epoch. ``None`` if the targets are no
+            ratings: every cell counts, also 0.
         verbose: Whether to show a progress bar and a last line. Ctrl-C ends a training that is
             shown and returns its finished epochs; one that is not shown passes Ctrl-C on.
 
@@ -84,27 +87,27 @@ def train_recsys_rating(
 
     Raises:
         FloatingPointError: The loss is not finite; the message names the epoch.
-        ValueError: ``num_epochs`` below 1, a ``train_iter`` without batches, a target off the
-            ``scale``, or a network with an empty parameter.
+        TypeError: A batch that is no tensor, no array of numbers, and no list of these.
+        ValueError: ``num_epochs`` below 1, an epoch without batches, a target off the ``scale`` or
+            of another shape than the prediction, and a network with an empty parameter.
 
     Example:
         See ``README.md``: AutoRec on MovieLens-100K in twenty lines.
     """
-    _check(net, num_epochs)
-    devices = devices or try_all_gpus()
+    num_epochs = whole_number(num_epochs, "num_epochs")
+    _check_parameters(net)
+    devices = device_list(devices)
     parallel = parallelize(net, devices)
+    evaluate = _evaluation(net, test_iter, inter_mat, devices, evaluator, scale)
     history = []
     with tqdm(range(1, num_epochs + 1), unit="epoch", disable=not verbose) as progress:
         try:
             for epoch in progress:
-                checked = scale if epoch == 1 else None  # the ratings stay what they are
                 row = _train_epoch(
-                    parallel, train_iter, loss, trainer, devices[0], scheduler, checked
+                    parallel, train_iter, loss, trainer, devices[0], scheduler, scale, epoch
                 )
-                _check_finite(row.pop("loss"), epoch)
-                row["test_rmse"] = _evaluate(net, test_iter, devices, evaluator, inter_mat)
-                history.append(row)
-                progress.set_postfix(_shown(row))
+                history.append(row | {"test_rmse": evaluate()})
+                progress.set_postfix(_shown(history[-1]))
         except KeyboardInterrupt:
             if not verbose:
                 raise
@@ -115,9 +118,7 @@ def train_recsys_rating(
     return pd.DataFrame(history, index=index, columns=HISTORY)
 
 
-def _check(net: nn.Module, num_epochs: int) -> None:
-    if num_epochs < 1:
-        raise ValueError(f"num_epochs must be at least 1, got {num_epochs}")
+def _check_parameters(net: nn.Module) -> None:
     for name, parameter in net.named_parameters():
         if parameter.numel() == 0:
             raise ValueError(
@@ -132,30 +133,25 @@ def _shown(row: dict[str, float]) -> dict[str, str]:
     return shown | {"ratings/s": f"{row['ratings_per_s']:.3g}"}
 
 
-def _check_finite(loss: float, epoch: int) -> None:
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the loss is not finite in epoch {epoch}: look for NaN in the data, "
-            "or lower the learning rate"
-        )
-
-
-def _train_epoch(net, train_iter, loss, trainer, device, scheduler, scale) -> dict[str, float]:
+def _train_epoch(net, train_iter, loss, trainer, device, scheduler, scale, epoch) -> dict:
     """Go through ``train_iter`` once; sums stay on the device, so that no batch waits for them."""
-    _, size = rank_and_size()
     net.train()
     start, cells = time.perf_counter(), 0
     sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, squared error, ratings
-    for batch in map(as_tensors, train_iter):
+    for number, batch in enumerate(as_numbers(batch, net) for batch in train_iter):
+        if scale and epoch == 1:  # ratings stay what they are
+            check = scale.check_matrix if batch[-1].ndim > 1 else scale.check
+            check(batch[-1], f"ratings in batch {number} of train_iter")
         *features, target = [tensor.to(device) for tensor in own_rows(batch)]
-        rated = target != 0 if target.ndim > 1 else torch.ones_like(target, dtype=torch.bool)
-        if scale is not None:
-            scale.check(target[rated], "ratings of train_iter")
-        inputs = features or [target]  # AutoRec rebuilds its own input
-        predictions = net(*inputs)
+        predictions = net(*features) if features else net(target)  # AutoRec rebuilds its input
+        if predictions.shape != target.shape:  # torch would compare each with each
+            raise ValueError(
+                f"the network predicts {tuple(predictions.shape)}, but the target, the last tensor "
+                f"of a batch, is {tuple(target.shape)}"
+            )
         # The gradients of the processes are averaged. Weighted by the rows of each, the means
         # over all cells of their rows make the mean over all cells of the batch, exactly.
-        share = size * len(target) / max(len(batch[-1]), 1)
+        share = rank_and_size()[1] * len(target) / max(len(batch[-1]), 1)  # of one process: 1
         batch_loss = loss(predictions, target) * share
         trainer.zero_grad()
         batch_loss.backward()
@@ -163,16 +159,28 @@ def _train_epoch(net, train_iter, loss, trainer, device, scheduler, scale) -> di
         if scheduler is not None:
             scheduler.step()
         with torch.no_grad():
-            # Not an index by the mask: its size would have to be known, and the device waited for.
+            # Not an index by a mask: its size would have to be known, and the device waited for.
+            rated = target != 0 if scale and target.ndim > 1 else torch.ones_like(target)
             squared_error = ((predictions - target) * rated).square().sum()
             sums += torch.stack([batch_loss.double(), squared_error.double(), rated.sum().double()])
         cells += batch[-1].numel()
     if cells == 0:
-        raise ValueError("train_iter gives no batch")
-    total_loss, squared_error, ratings = add_up(sums).tolist()  # waits for the device
+        raise ValueError(
+            f"train_iter gives no batch in epoch {epoch}: it has fewer rows than a batch, or can "
+            "be used only once, as a generator; a list or a DataLoader starts anew"
+        )
+    return _summary(*add_up(sums).tolist(), cells, start, epoch)  # waits for the device
+
+
+def _summary(loss, squared_error, ratings, cells, start, epoch) -> dict[str, float]:
+    """Return an epoch's row of the history, or raise if its loss is not finite."""
     seconds = time.perf_counter() - start
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss is not finite in epoch {epoch}: look for NaN in the data, "
+            "or lower the learning rate"
+        )
     return {
-        "loss": total_loss,
         "train_rmse": math.sqrt(squared_error / ratings) if ratings else math.nan,
         "seconds": seconds,
         "ratings_per_s": ratings / seconds,
@@ -180,10 +188,12 @@ def _train_epoch(net, train_iter, loss, trainer, device, scheduler, scale) -> di
     }
 
 
-def _evaluate(net, test_iter, devices, evaluator, inter_mat) -> float:
-    """Call the evaluator with or without a test matrix, as d2l does."""
+def _evaluation(net, test_iter, inter_mat, devices, evaluator, scale) -> Callable[[], float]:
+    """Return a call of the evaluator, as in d2l; this library's two get the ``scale`` as well."""
     if test_iter is None:
-        return math.nan
-    if inter_mat is None:
-        return (evaluator or evaluation.evaluator_mf)(net, test_iter, devices)
-    return (evaluator or evaluation.evaluator)(net, test_iter, inter_mat, devices)
+        return lambda: math.nan
+    arguments = [net, test_iter, *([] if inter_mat is None else [inter_mat]), devices]
+    default = evaluation.evaluator_mf if inter_mat is None else evaluation.evaluator
+    if evaluator in (None, evaluation.evaluator, evaluation.evaluator_mf):
+        return partial(evaluator or default, *arguments, scale=scale)
+    return partial(evaluator, *arguments)

@@ -103,7 +103,7 @@ def test_nothing_of_a_training_step_stays_behind_on_the_cpu(monkeypatch):
     with pytest.raises(RuntimeError, match="Cannot copy out of meta tensor"):
         # Only reading the sums, after the last batch, asks for numbers.
         d2l.train_recsys_rating(
-            net, d2l.load_array((ratings,), 2), [], d2l.L2Loss(), trainer, 1, devices=[META]
+            net, d2l.load_array((ratings,), 2), None, d2l.L2Loss(), trainer, 1, devices=[META]
         )
     assert steps == [META] * 3
 
@@ -158,7 +158,7 @@ def test_two_gpus_train_as_one_does():
 
 @needs_gpu
 def test_no_batch_waits_for_the_gpu(monkeypatch):
-    """Every wait inside the loop over batches is an error; reading the sums is the only one."""
+    """After the first epoch, which checks the ratings, reading the sums is the only wait."""
     waits = []
     tolist = torch.Tensor.tolist
 
@@ -167,17 +167,18 @@ def test_no_batch_waits_for_the_gpu(monkeypatch):
         waits.append(tensor.shape)
         return tolist(tensor)
 
+    def evaluator(*arguments):
+        torch.cuda.set_sync_debug_mode("error")
+        return 1.0
+
     monkeypatch.setattr(torch.Tensor, "tolist", allowed)
     gpu = torch.device("cuda", 0)
     ratings = torch.tensor([[5.0, 0, 3, 1]] * 6, device=gpu)
     net = d2l.AutoRec(3, 4).to(gpu)
     trainer = torch.optim.Adam(net.parameters())
     batches = [ratings[:3], ratings[3:]]
-    torch.cuda.set_sync_debug_mode("error")
     try:
-        d2l.train_recsys_rating(
-            net, batches, batches, d2l.L2Loss(), trainer, 1, [gpu], lambda *_: 1.0
-        )
+        d2l.train_recsys_rating(net, batches, batches, d2l.L2Loss(), trainer, 2, [gpu], evaluator)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert waits == [(3,)]
+    assert waits == [(3,)] * 2

@@ -23,7 +23,8 @@ def train(ratings, devices, num_epochs, **options):
     loss = options.get("loss", d2l.L2Loss())
     trainer = torch.optim.Adam(net.parameters(), lr=0.01, weight_decay=1e-3)
     return net, d2l.train_recsys_rating(
-        net, train_iter, test_iter, loss, trainer, num_epochs, devices, inter_mat=ratings
+        net, train_iter, test_iter, loss, trainer, num_epochs, devices, inter_mat=ratings,
+        scale=options.get("scale", d2l.Scale(1, 5)),
     )
 
 def refused(error, use, *arguments, **options):
@@ -63,7 +64,8 @@ with d2l.process_group(torch.device(device) if device == "cpu" else None) as dev
         "train_rmse": history["train_rmse"].tolist(),
         "test_rmse": history["test_rmse"].tolist(),
         "parameters": {name: p.tolist() for name, p in net.named_parameters()},
-        "nan": refused(FloatingPointError, train, broken, devices, 2),
+        "nan": refused(FloatingPointError, train, broken, devices, 2, scale=None),
+        "off": refused(ValueError, train, broken, devices, 2),
         "short": refused(ValueError, train, ratings, devices, 1, batch_size=11),
         "several": refused(ValueError, train, ratings, [torch.device("cpu")] * 2, 1),
         "sparse": refused(ValueError, own_rows, [ratings.to_sparse_csr()]),
@@ -133,6 +135,12 @@ def test_nan_on_one_rank_stops_all(reports):
     _, together, _ = reports
     for report in together:
         assert "epoch 1" in report["nan"]
+
+
+def test_a_rating_off_the_scale_is_refused_by_all(reports):
+    """By one rank alone the others would wait for it."""
+    _, together, _ = reports
+    assert all("got nan at index [" in report["off"] for report in together)
 
 
 def test_what_cannot_be_shared_is_refused_by_all(reports):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import autorec_d2l as d2l
+from autorec_d2l.evaluation import masked_mae
 
 CPU = [torch.device("cpu")]
 TRAIN = torch.tensor([[5.0, 0, 3, 0], [0, 4, 1, 2], [0, 0, 0, 0]])
@@ -136,9 +137,17 @@ def test_an_empty_test_set_is_refused():
     with pytest.raises(ValueError, match=message):
         d2l.evaluator(Plus(), rows(), torch.zeros(3, 4), CPU)
     with pytest.raises(ValueError, match=message):
-        d2l.evaluator_mf(Table(), [], CPU)
-    with pytest.raises(ValueError, match=message):
         d2l.masked_rmse([])
+
+
+def test_a_test_iter_that_is_used_up_is_refused():
+    used_up = iter([TRAIN])
+    assert d2l.evaluator(Plus(), used_up, TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
+    message = "the test set is empty: test_iter gives no batch, or can be used only once"
+    with pytest.raises(ValueError, match=message):
+        d2l.evaluator(Plus(), used_up, TEST, CPU)
+    with pytest.raises(ValueError, match=message):
+        d2l.evaluator_mf(Table(), [], CPU)
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 4), (4, 3), (3,), (1, 4)])

@@ -245,8 +245,10 @@ def test_the_net_and_every_batch_go_to_the_first_device(setting, monkeypatch):
     moved = []
 
     class Watched(torch.Tensor):
-        def to(self, device):
-            moved.append(device)
+        def to(self, target):
+            if isinstance(target, torch.dtype):
+                return self
+            moved.append(target)
             return self.as_subclass(torch.Tensor)
 
     def watched(batch):
@@ -265,7 +267,7 @@ def test_the_net_and_every_batch_go_to_the_first_device(setting, monkeypatch):
 
 def test_devices_are_all_gpus_or_the_cpu_unless_named(autorec, monkeypatch):
     given = []
-    monkeypatch.setattr(training, "try_all_gpus", lambda: given.append(1) or CPU)
+    monkeypatch.setattr(devices_module, "try_all_gpus", lambda: given.append(1) or CPU)
     d2l.train_recsys_rating(**autorec(), num_epochs=1)
     assert given == []
     d2l.train_recsys_rating(**autorec() | {"devices": None}, num_epochs=1)
@@ -341,7 +343,7 @@ def test_the_progress_bar_shows_both_errors_and_the_pace(autorec, monkeypatch):
 def test_nan_in_the_data_ends_the_training_in_the_first_epoch(setting, matrices, capsys):
     matrices[0][3, 3] = torch.nan
     with pytest.raises(FloatingPointError, match="the loss is not finite in epoch 1: look for NaN"):
-        d2l.train_recsys_rating(**setting(), num_epochs=3)
+        d2l.train_recsys_rating(**setting(), num_epochs=3, scale=None)
     assert capsys.readouterr().out == ""
 
 
@@ -367,7 +369,7 @@ def test_one_bad_batch_among_good_ones_is_enough(autorec):
     made["trainer"] = torch.optim.SGD(made["net"].parameters(), lr=0)
     made["train_iter"] = [torch.ones(5, 9), bad, torch.ones(5, 9)]
     with pytest.raises(FloatingPointError, match="in epoch 1"):
-        d2l.train_recsys_rating(**made, num_epochs=1)
+        d2l.train_recsys_rating(**made, num_epochs=1, scale=None)
 
 
 @pytest.mark.parametrize("during", ["training", "evaluation"])
@@ -398,7 +400,7 @@ def test_ctrl_c_returns_the_finished_epochs(autorec, during, finished, capsys):
 
 @pytest.mark.parametrize("num_epochs", [0, -1])
 def test_fewer_than_one_epoch_is_refused(autorec, num_epochs):
-    with pytest.raises(ValueError, match=f"num_epochs must be at least 1, got {num_epochs}"):
+    with pytest.raises(ValueError, match=f"num_epochs must .* at least 1, got {num_epochs}"):
         d2l.train_recsys_rating(**autorec(), num_epochs=num_epochs)
 
 
