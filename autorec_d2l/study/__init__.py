@@ -17,7 +17,7 @@ from autorec_d2l.study.intervals import (
     p_values,
     paired_interval,
 )
-from autorec_d2l.study.networks import initialise, make_autorec
+from autorec_d2l.study.networks import initialise, make_autorec, warm_start
 from autorec_d2l.study.protocol import Parts, refit, split_parts, tune, tune_and_test
 from autorec_d2l.study.results import agree, edges, read_results
 from autorec_d2l.study.sweeps import run_sweep
@@ -52,4 +52,5 @@ __all__ = [
     "split_parts",
     "tune",
     "tune_and_test",
+    "warm_start",
 ]

@@ -13,7 +13,7 @@ import torch
 
 from autorec_d2l.batches import load_array
 from autorec_d2l.data import pair_indices, rating_triples
-from autorec_d2l.devices import try_gpu
+from autorec_d2l.devices import threads_for, try_gpu
 from autorec_d2l.evaluation import evaluating
 from autorec_d2l.models import MF, AutoRec
 from autorec_d2l.scale import STARS, Scale
@@ -114,18 +114,19 @@ def fit_mf(
     net = MF(num_factors, *sizes, mean=float(train_data["rating"].mean()) if with_mean else 0.0)
     triples = rating_triples(train_data, *sizes, scale)
     predict = partial(_predict_mf, net)
-    history = train_recsys_rating(
-        net,
-        load_array(triples, min(batch_size, len(train_data)), seed=seed, last_batch="rollover"),
-        held_out if held_out is None else [held_out],
-        L2Loss(),
-        torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd, fused=True),
-        num_epochs,
-        [device],
-        partial(_evaluate, predict),
-        scale=scale,
-        verbose=False,
-    )
+    with threads_for(len(train_data)):
+        history = train_recsys_rating(
+            net,
+            load_array(triples, min(batch_size, len(train_data)), seed=seed, last_batch="rollover"),
+            held_out if held_out is None else [held_out],
+            L2Loss(),
+            torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd, fused=True),
+            num_epochs,
+            [device],
+            partial(_evaluate, predict),
+            scale=scale,
+            verbose=False,
+        )
     return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
 
 
@@ -157,22 +158,23 @@ def fit_dense_autorec(
     torch.manual_seed(seed)
     net = AutoRec(num_hidden, sizes[0], dropout)
     predict = partial(_predict_dense, net, inter_mat)
-    history = train_recsys_rating(
-        net,
-        load_array((inter_mat,), min(batch_size, sizes[1]), seed=seed, last_batch="rollover"),
-        held_out if held_out is None else [held_out],
-        L2Loss(),
-        torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd),
-        num_epochs,
-        [device],
-        partial(_evaluate, predict),
-        scale=scale,
-        verbose=False,
-    )
+    with threads_for(len(train_data)):
+        history = train_recsys_rating(
+            net,
+            load_array((inter_mat,), min(batch_size, sizes[1]), seed=seed, last_batch="rollover"),
+            held_out if held_out is None else [held_out],
+            L2Loss(),
+            torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd),
+            num_epochs,
+            [device],
+            partial(_evaluate, predict),
+            scale=scale,
+            verbose=False,
+        )
     return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
 
 
-def _evaluate(predict, tables, devices) -> float:
+def _evaluate(predict, net, tables, devices) -> float:
     """Return the RMSE on the held-out table, after an epoch."""
     return score(predict(tables[0]), tables[0])["rmse"]
 

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from autorec_d2l.batches import load_array
 from autorec_d2l.data import pair_indices, rating_triples
-from autorec_d2l.devices import try_gpu
+from autorec_d2l.devices import threads_for, try_gpu
 from autorec_d2l.evaluation import evaluating, masked_mae, masked_rmse
 from autorec_d2l.scale import STARS, Scale
 from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
@@ -117,20 +117,22 @@ def fit_autorec(
     if held_out is not None:
         rows = load_array((ratings,), 1024, is_train=False)
         unseen = rating_matrix(held_out, sizes, user_based, scale)
-    history = train_recsys_rating(
-        net,
-        train_iter,
-        rows,
-        HalfSumOfSquares(batch_size * ratings.shape[1]),
-        trainer,
-        num_epochs,
-        [device],
-        evaluator_sparse,
-        unseen,
-        OneCycleLR(trainer, lr, num_epochs * len(train_iter)) if one_cycle else None,
-        scale=None,  # the matrix has checked them
-        verbose=False,
-    )
+    num_steps = num_epochs * len(ratings) // batch_size  # no epoch loses its last rows
+    with threads_for(len(train_data)):
+        history = train_recsys_rating(
+            net,
+            train_iter,
+            rows,
+            HalfSumOfSquares(batch_size * ratings.shape[1]),
+            trainer,
+            num_epochs,
+            [device],
+            evaluator_sparse,
+            unseen,
+            OneCycleLR(trainer, lr, num_steps) if one_cycle else None,
+            scale=None,  # the matrix has checked them
+            verbose=False,
+        )
     predict = partial(predict_autorec, net, ratings, user_based)
     return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
 

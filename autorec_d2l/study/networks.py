@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from autorec_d2l.batches import load_array
 from autorec_d2l.scale import STARS, Scale
-from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
+from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec
+from autorec_d2l.training import train_recsys_rating
 
 ACTIVATIONS = {
     "identity": torch.positive,
@@ -92,3 +94,50 @@ def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
             mean = float(ratings.values.mean())
             is_bounded = getattr(net.output, "__func__", None) is Scale.bounded
             net.decoder.bias.fill_(net.output.__self__.unbounded(mean) if is_bounded else mean)
+
+
+def warm_start(
+    net: SparseAutoRec,
+    ratings: RatingMatrix,
+    *,
+    lr: float = 0.003,
+    wd: float = 1e-5,
+    batch_size: int = 256,
+    num_epochs: int = 10,
+) -> None:
+    """Let a deep network begin as an imitation of a shallow one, as the paper's did; in place.
+
+    A network with one hidden layer is trained with Adam for ``num_epochs``. Its encoder and its
+    decoder are copied. Then the layers between the two are trained to rebuild the hidden units of
+    that network from themselves. The first and the last hidden layer must have one size.
+    """
+    num_users, num_hidden = ratings.shape[1], net.encoder.bias.numel()
+    shallow = SparseAutoRec(num_hidden, num_users)
+    initialise(shallow, "mean", ratings)
+    initialise(net, "scaled", ratings)
+    batch_size = min(batch_size, len(ratings))
+    train_recsys_rating(
+        shallow,
+        load_array((ratings,), batch_size, last_batch="rollover"),
+        None,
+        HalfSumOfSquares(batch_size * num_users),
+        torch.optim.Adam(shallow.parameters(), lr=lr, weight_decay=wd, fused=True),
+        num_epochs,
+        [net.decoder.weight.device],
+        scale=None,
+        verbose=False,
+    )
+    net.encoder.load_state_dict(shallow.encoder.state_dict())
+    net.decoder.load_state_dict(shallow.decoder.state_dict())
+    rows, _ = ratings[:]
+    with torch.no_grad():  # (num_items, num_hidden)
+        codes = torch.sigmoid(rows @ shallow.encoder.weight + shallow.encoder.bias)
+    trainer = torch.optim.Adam(net.more.parameters(), lr=0.003)
+    for _ in range(30):
+        for batch in load_array((codes,), batch_size):
+            rebuilt = batch
+            for layer in net.more:
+                rebuilt = torch.sigmoid(layer(rebuilt))
+            trainer.zero_grad()
+            nn.functional.mse_loss(rebuilt, batch).backward()
+            trainer.step()

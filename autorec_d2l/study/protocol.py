@@ -54,6 +54,7 @@ class Choice(NamedTuple):
     num_epochs: int
     valid_rmse: float  # of the chosen trial in stars, unclipped; NaN if there was nothing to choose
     tried: pd.DataFrame  # a row a trial: settings (as JSON), epochs, valid_rmse (NaN: it diverged)
+    valid_stars: torch.Tensor | None = None  # of the chosen trial, where it was judged at its end
 
 
 def tune(
@@ -78,21 +79,23 @@ def tune(
         trial = trials[0] if trials else {}
         nothing = pd.DataFrame(columns=["settings", "epochs", "valid_rmse"])
         return Choice(trial, trial.get("num_epochs", int(num_epochs)), math.nan, nothing)
-    rows = []
+    rows, stars = [], []
     for trial in trials:
-        epochs, rmse = _judge(fit, trial, parts, num_epochs, seed, settings)
+        epochs, rmse, of_trial = _judge(fit, trial, parts, num_epochs, seed, settings)
         rows.append({"settings": as_json(trial), "epochs": epochs, "valid_rmse": rmse})
+        stars.append(of_trial)
     tried = pd.DataFrame(rows)
     if tried["valid_rmse"].isna().all():
         raise FloatingPointError(
             f"the loss of every trial becomes infinite: lower the learning rates\n{tried}"
         )
     best = int(tried["valid_rmse"].idxmin())
-    return Choice(trials[best], int(tried["epochs"][best]), float(tried["valid_rmse"][best]), tried)
+    epochs, rmse = tried.loc[best, ["epochs", "valid_rmse"]]
+    return Choice(trials[best], int(epochs), float(rmse), tried, stars[best])
 
 
-def _judge(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float]:
-    """Return a trial's number of epochs and its RMSE on the validation part; NaN if it diverges."""
+def _judge(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float, Any]:
+    """Return a trial's epochs, its validation RMSE (NaN if it diverges), and its predictions."""
     trial = dict(trial)
     is_open = "num_epochs" not in trial and num_epochs > 0
     epochs = trial.pop("num_epochs", int(num_epochs))
@@ -100,11 +103,12 @@ def _judge(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float]:
     try:
         model = fit(parts.fit_data, held_out, parts.sizes, epochs, seed, **settings, **trial)
     except FloatingPointError:
-        return epochs, math.nan
+        return epochs, math.nan, None
     if is_open and len(model.history):  # it was trained, and judged after each epoch
         curve = model.history["test_rmse"]
-        return int(curve.idxmin()), float(curve.min())
-    return epochs, score(model.predict(parts.valid_data), parts.valid_data)["rmse"]
+        return int(curve.idxmin()), float(curve.min()), None
+    stars = model.predict(parts.valid_data)
+    return epochs, score(stars, parts.valid_data)["rmse"], stars
 
 
 def refit(
@@ -163,24 +167,19 @@ def tune_and_test(
     """
     settings, seed = plain(settings), int(seed)
     choice = tune(fit, trials, parts, num_epochs, seed, **settings)
-    valid_stars = None
-    if with_valid:
+    valid_stars = choice.valid_stars
+    if with_valid and valid_stars is None:
         model = refit(fit, choice, parts.fit_data, parts.sizes, seed, **settings)
-        valid_stars = _clip(model.predict(parts.valid_data), clip)
+        valid_stars = model.predict(parts.valid_data)
     start = time.process_time()
     model = refit(fit, choice, parts.train_data, parts.sizes, seed, **settings)
     cpu_seconds = time.process_time() - start
     test_stars = _clip(model.predict(parts.test_data), clip)
     of_test = score(test_stars, parts.test_data)
-    return Outcome(
-        choice,
-        model,
-        of_test["rmse"],
-        of_test["mae"],
-        cpu_seconds,
-        test_stars,
-        valid_stars,
-    )
+    if valid_stars is not None:
+        valid_stars = _clip(valid_stars, clip)
+    rmse, mae = of_test["rmse"], of_test["mae"]
+    return Outcome(choice, model, rmse, mae, cpu_seconds, test_stars, valid_stars)
 
 
 def _clip(stars: torch.Tensor, clip: Scale | None) -> torch.Tensor:

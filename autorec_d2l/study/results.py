@@ -124,6 +124,9 @@ def as_json(settings: Any) -> str:
     return json.dumps(plain(settings), default=name_of)
 
 
-def name_of(function: Callable) -> str:
-    """Return a function's name, or that of a callable object's class."""
+def name_of(function: Callable | Scale) -> str:
+    """Return a function's name, of a partial one that of the whole, or that of its class."""
+    if isinstance(function, Scale):
+        return str(function)
+    function = getattr(function, "func", function)
     return getattr(function, "__name__", type(function).__name__)

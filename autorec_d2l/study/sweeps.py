@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from autorec_d2l.scale import Scale
 from autorec_d2l.study.fits import fit_autorec, score
 from autorec_d2l.study.protocol import split_parts, tune_and_test
 from autorec_d2l.study.results import Settings, as_json, name_of, plain
@@ -105,6 +106,8 @@ def _key(what: Any) -> str:
 
 def _source(function: Callable) -> Any:
     """Return the name of a function, and a hash of its source or else of its compiled code."""
+    if isinstance(function, Scale):
+        return str(function)
     if isinstance(function, partial):
         return [_source(function.func), plain(function.args), plain(function.keywords)]
     kind = function if hasattr(function, "__name__") else type(function)

@@ -1,64 +1,56 @@
-"""One table, one protocol: fourteen models on eleven splits of MovieLens-100K.
+"""One table, one protocol: twenty-one models on eleven splits of MovieLens-100K.
 
     python tests/benchmarks/comparison.py [--processes 2]
 
 Five random 90/10 splits, GroupLens' five folds, and leave-last-out. On each split every model that
-has settings to choose gets the same number of trials on a validation part of the training ratings;
-the best trial is fitted to the whole training part, and only then are the test ratings read, once.
-A trial names its number of epochs: no training is stopped by looking. Predictions are clipped to
-1 to 5 stars. Needs scikit-surprise; a process trains on one thread.
+has settings to choose gets three trials on a validation part of the training ratings; the best one
+is fitted to the whole training part, and only then are the test ratings read, once. Where a trial
+names no number of epochs, the best epoch up to a limit is chosen on the validation part, too.
+Averages and the blend get their weights there. Predictions are clipped to 1 to 5 stars. Needs
+scikit-surprise and myfm; a process trains on one thread.
 
 Writes into `autorec_d2l/results/`:
 
-- `comparison.csv`, a row a model and split: RMSE and MAE in stars, CPU seconds of the last
-  training (the sum over the members of an average), and the settings that were chosen;
-- `comparison_trials.csv`, a row a trial: its settings and its RMSE on the validation part.
+- `comparison.csv`, a row a model and split: its family and number of trials, RMSE and MAE in
+  stars, CPU seconds of the last training (the sum over the members of an average), and the epochs
+  and settings that were chosen, or the weights;
+- `comparison_trials.csv`, a row a trial: its settings, its epochs and its RMSE on the validation
+  part;
+- `comparison_users.csv`, a row a test rating of leave-last-out, one a user: the squared error of
+  every model.
 """
 
 import argparse
-import json
 import time
 from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
 
 import pandas as pd
-import surprise
 import torch
+from peers import PACKAGES, fit_myfm, fit_surprise
 from provenance import write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
-from autorec_d2l import fit_autorec, fit_biases, fit_dense_autorec, fit_mean, fit_mf, study
+from autorec_d2l import study
+from autorec_d2l.scale import STARS
+from autorec_d2l.study.results import as_json
 
 SPLITS = [
     *[("random", "random", split) for split in range(5)],
     *[("folds", f"u{split}", split) for split in range(1, 6)],
     ("leave-last-out", "seq-aware", 0),
 ]
-PACKAGES = ("torch", "numpy", "scikit-surprise")
-ITEM, USER = "AutoRec, improved", "AutoRec, user-based"
-WEIGHTS = [step / 20 for step in range(21)]  # of the item-based model in an average
 
 
-def fit_surprise(train_data, held_out, sizes, num_epochs, seed, *, algorithm, **settings):
-    """Fit an algorithm of Surprise by its name; with 0 epochs, one that has none."""
-    table = train_data[["user_id", "item_id", "rating"]]
-    reader = surprise.Reader(rating_scale=(1, 5))
-    ratings = surprise.Dataset.load_from_df(table, reader).build_full_trainset()
-    if num_epochs:
-        settings |= {"n_epochs": num_epochs, "random_state": seed}
-    model = getattr(surprise, algorithm)(**settings, verbose=False).fit(ratings)
+class Model(NamedTuple):
+    """What is fitted: settings that all trials share, trials, and the limit of open epochs."""
 
-    def predict(table):
-        pairs = zip(table["user_id"], table["item_id"], strict=True)
-        return torch.tensor([model.predict(*pair).est for pair in pairs], dtype=torch.float32)
-
-    return study.Fit(pd.DataFrame(), predict, 0)
-
-
-def trials(common, *differences):
-    """Return three settings: what they share, and what differs."""
-    assert len(differences) == 3, "every model gets the same number of trials"
-    return [common | difference for difference in differences]
+    family: str
+    fit: object
+    shared: dict
+    trials: list
+    num_epochs: int = 0
 
 
 def als(reg_i, reg_u):
@@ -70,175 +62,235 @@ def knn(k, shrinkage):
     return {"k": k, "sim_options": options}
 
 
-# A model with nothing to choose has one entry, which is not tried out.
+def open_epochs(name):
+    """Return d2l's settings of a model without its number of epochs."""
+    return {key: value for key, value in study.D2L[name].items() if key != "num_epochs"}
+
+
+ITEM, USER, MF = "AutoRec, improved", "AutoRec, user-based", "MF with mean, tuned"
+LINEAR, KNN, SVDPP = "linear autoencoder", "Surprise KNNBaseline, item-based", "Surprise SVD++"
+BAYES, TUNED = "Bayesian factorisation (myFM)", "AutoRec, tuned"
 MODELS = {
-    "global mean": (fit_mean, [{}]),
-    "user and item biases": (
-        fit_biases,
-        trials({}, {"damping": 2.0}, {"damping": 5.0}, {"damping": 10.0}),
+    "global mean": Model("baselines", study.fit_mean, {}, []),
+    "user and item biases": Model(
+        "baselines", study.fit_biases, {}, [{"damping": damping} for damping in (2.0, 5.0, 10.0)]
     ),
-    "Surprise BaselineOnly": (
+    "Surprise BaselineOnly": Model(
+        "baselines",
         fit_surprise,
-        trials({"algorithm": "BaselineOnly"}, als(10, 15), als(3, 5), als(2, 3)),
+        {"algorithm": "BaselineOnly"},
+        [als(10, 15), als(3, 5), als(2, 3)],  # the first is Surprise's own
     ),
-    "Surprise KNNBaseline, item-based": (
-        fit_surprise,
-        trials({"algorithm": "KNNBaseline"}, knn(40, 100), knn(20, 100), knn(40, 300)),
+    LINEAR: Model(
+        "neighbours",
+        study.fit_linear_autoencoder,
+        {},
+        [{"penalty": penalty} for penalty in (100.0, 300.0, 1000.0)],
     ),
-    "Surprise SVD": (
+    KNN: Model(
+        "neighbours",
         fit_surprise,
-        trials(
-            {"algorithm": "SVD"},
+        {"algorithm": "KNNBaseline"},
+        [knn(40, 100), knn(20, 300), knn(40, 300)],
+    ),
+    "Surprise SVD": Model(
+        "factors",
+        fit_surprise,
+        {"algorithm": "SVD"},
+        [
             {"num_epochs": 20, "lr_all": 0.005, "reg_all": 0.02},  # Surprise's own
             {"num_epochs": 30, "lr_all": 0.01, "reg_all": 0.1},
             {"num_epochs": 50, "lr_all": 0.01, "reg_all": 0.1},
-        ),
+        ],
     ),
-    "Surprise SVD++": (
+    SVDPP: Model(
+        "factors",
         fit_surprise,
-        trials(
-            {"algorithm": "SVDpp", "n_factors": 10, "num_epochs": 20, "cache_ratings": True},
-            {"lr_all": 0.007, "reg_all": 0.02},  # Surprise's own
-            {"lr_all": 0.01, "reg_all": 0.05},
-            {"lr_all": 0.01, "reg_all": 0.1},
-        ),
+        {"algorithm": "SVDpp", "cache_ratings": True},
+        [
+            {"n_factors": 20, "num_epochs": 20, "lr_all": 0.007, "reg_all": 0.02},  # its own
+            {"n_factors": 10, "num_epochs": 20, "lr_all": 0.01, "reg_all": 0.05},
+            {"n_factors": 30, "num_epochs": 30, "lr_all": 0.007, "reg_all": 0.05},
+        ],
     ),
-    "MF, d2l's settings": (fit_mf, [{"num_epochs": 20}]),
-    "MF with global mean, tuned": (
-        fit_mf,
-        trials(
-            {"subtract_means": True},
-            {"num_epochs": 6},
-            {"num_epochs": 16, "wd": 1e-4},
-            {"num_epochs": 16, "wd": 1.5e-4, "batch_size": 1024, "lr": 0.004},
-        ),
+    BAYES: Model(
+        "factors",
+        fit_myfm,
+        {},
+        [
+            {"num_epochs": 100, "rank": 8},
+            {"num_epochs": 100, "rank": 8, "implicit": True},
+            {"num_epochs": 100, "rank": 16, "implicit": True},
+        ],
     ),
-    "AutoRec, d2l's settings": (fit_dense_autorec, [{"num_epochs": 25}]),
-    "AutoRec, tuned": (
-        fit_autorec,
-        trials(
-            {"init": "mean", "lr": 0.001},
-            {"num_epochs": 15},
-            {"num_epochs": 20},
-            {"num_epochs": 25, "dropout": 0.3},
-        ),
+    "MF, d2l's settings": Model("MF", study.fit_mf, {}, [study.D2L["MF"]]),
+    "MF, d2l's settings, stopped": Model("MF", study.fit_mf, {}, [open_epochs("MF")], 40),
+    MF: Model(
+        "MF",
+        study.fit_mf,
+        {"with_mean": True, "batch_size": 1024, "lr": 0.004},
+        [{"wd": wd} for wd in (1e-4, 1.5e-4, 2e-4)],
+        25,
     ),
-    USER: (
-        fit_autorec,
-        trials(
-            {"user_based": True, "subtract_means": True, "one_cycle": True, "batch_size": 64}
-            | {"wd": 2.2e-5, "dropout": 0.3, "input_dropout": 0.5, "lr": 0.003},
-            {"num_epochs": 30},
-            {"num_epochs": 20},
-            {"num_epochs": 20, "input_dropout": 0.3, "lr": 0.004},
-        ),
+    "AutoRec, d2l's settings": Model("AutoRec", study.fit_autorec, {}, [study.D2L["AutoRec"]]),
+    "AutoRec, d2l's settings, stopped": Model(
+        "AutoRec", study.fit_autorec, {}, [open_epochs("AutoRec")], 100
     ),
-    ITEM: (
-        fit_autorec,
-        trials(
-            {"output": "bounded", "dropout": 0.5, "input_dropout": 0.5},
-            {"num_epochs": 20, "dropout": 0.3, "input_dropout": 0.3},
-            {"num_epochs": 30, "one_cycle": True, "lr": 0.004},
-            {"num_epochs": 30, "one_cycle": True, "lr": 0.003, "init": "mean"},
-        ),
+    TUNED: Model(
+        "AutoRec",
+        study.fit_autorec,
+        {"init": "mean", "lr": 0.001},
+        [
+            {"dropout": 0.05, "input_dropout": 0.0},
+            {"dropout": 0.3, "input_dropout": 0.0},
+            {"dropout": 0.3, "input_dropout": 0.3},
+        ],
+        60,
     ),
+    USER: Model(
+        "AutoRec",
+        study.fit_autorec,
+        {"user_based": True, "subtract_means": True, "one_cycle": True, "batch_size": 64},
+        [
+            {"num_epochs": 30, "dropout": 0.3, "input_dropout": 0.5, "lr": 0.003},
+            {"num_epochs": 20, "dropout": 0.3, "input_dropout": 0.5, "lr": 0.003},
+            {"num_epochs": 20, "dropout": 0.3, "input_dropout": 0.3, "lr": 0.004},
+        ],
+    ),
+    ITEM: Model(
+        "AutoRec",
+        study.fit_autorec,
+        {"output": "bounded", "one_cycle": True, "init": "mean"},
+        [
+            {"num_epochs": 30, "dropout": 0.5, "input_dropout": 0.5, "lr": 0.003},
+            {"num_epochs": 30, "dropout": 0.5, "input_dropout": 0.5, "lr": 0.004},
+            {"num_epochs": 60, "dropout": 0.5, "input_dropout": 0.5, "lr": 0.003},
+        ],
+    ),
+}
+MEMBERS = {MF: 3, ITEM: 3, USER: 3}  # how often a model is trained, from other seeds
+AVERAGES = {  # name: family, and how many members of which models; their weights are fitted
+    "MF, three seeds": ("averages", {MF: 3}),
+    "AutoRec, improved, three seeds": ("averages", {ITEM: 3}),
+    "average, one and one": ("averages", {ITEM: 1, USER: 1}),
+    "average, three and three": ("averages", {ITEM: 3, USER: 3}),
+    "blend": ("blend", {LINEAR: 1, KNN: 1, SVDPP: 1, BAYES: 1, TUNED: 1, MF: 3, ITEM: 3, USER: 3}),
 }
 
 
+class Member(NamedTuple):
+    """The predictions of one training, and what it cost."""
+
+    valid_stars: torch.Tensor
+    test_stars: torch.Tensor
+    cpu_seconds: float
+
+
 def main():
-    """Run the splits side by side, and write both files as they come in."""
+    """Run the splits side by side, and write the files as they come in."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    results, tried = [], []
+    tables = {"comparison": [], "comparison_trials": [], "comparison_users": []}
     with ProcessPoolExecutor(options.processes) as pool:
         done = pool.map(run_split, *zip(*SPLITS, strict=True))
-        for rows, trial_rows in tqdm(done, total=len(SPLITS), unit="split"):
-            results += rows
-            tried += trial_rows
-            write_results(pd.DataFrame(results), "comparison.csv", PACKAGES)
-            write_results(pd.DataFrame(tried), "comparison_trials.csv", PACKAGES)
-    print(pd.DataFrame(results).pivot_table(index="model", columns="protocol", values="rmse"))
+        for parts in tqdm(done, total=len(SPLITS), unit="split"):
+            for (name, rows), more in zip(tables.items(), parts, strict=True):
+                rows += more
+                if rows:
+                    write_results(pd.DataFrame(rows), f"{name}.csv", PACKAGES)
+    rows = pd.DataFrame(tables["comparison"])
+    print(rows.pivot_table(index="model", columns="protocol", values="rmse"))
 
 
 def run_split(protocol, mode, split):
-    """Return the rows of the two files for one split."""
+    """Return the rows of the three files for one split."""
     torch.set_num_threads(1)
-    data, *sizes = d2l.read_data_ml100k()
-    train, test = d2l.split_data_ml100k(data, *sizes, mode, 0.1, seed=split)
-    part, valid = d2l.split_data_ml100k(train, *sizes, "random", 0.1, seed=1000 + split)
+    parts = study.split_parts(d2l.read_data_ml100k(), mode, split)
     where = {"protocol": protocol, "split": split}
-    chosen, on_valid, tried = {}, {}, []
-    for model, (_, settings) in MODELS.items():
-        chosen[model], on_valid[model], rows = choose(model, settings, part, valid, sizes, split)
-        tried += [where | row for row in rows]
-    rows, members = [], {}
-    for model, settings in chosen.items():
-        for member in range(3 if model in (ITEM, USER) else 1):
-            seed = split + 100 * member
-            members[model, member] = fit_and_predict(model, train, test, sizes, seed, settings)
-        stars, seconds = members[model, 0]
-        rows.append(row(model, stars, test, seconds, settings))
-    weight = min(
-        WEIGHTS, key=lambda w: errors(mix(w, on_valid[ITEM], on_valid[USER]), valid)["rmse"]
+    rows, tried, members, stars = [], [], {}, {}
+    for name, model in MODELS.items():
+        outcome, members[name] = run_model(name, model, parts, split)
+        stars[name] = outcome.test_stars
+        rows.append(where | {"model": name, "family": model.family} | describe(model, outcome))
+        tried += [where | {"model": name} | row for row in outcome.choice.tried.to_dict("records")]
+    for name, (family, of) in AVERAGES.items():
+        chosen = {model: members[model][:count] for model, count in of.items()}
+        stars[name], row = average(chosen, parts)
+        rows.append(where | {"model": name, "family": family} | row)
+    users = []
+    if protocol == "leave-last-out":
+        ratings = torch.tensor(parts.test_data["rating"].to_numpy())
+        errors = {name: (of_model - ratings).square().tolist() for name, of_model in stars.items()}
+        users = pd.DataFrame(errors).to_dict("records")
+    return rows, tried, users
+
+
+def run_model(name, model, parts, seed):
+    """Return the outcome of the protocol, and the members that averages may ask for."""
+    count = max(of.get(name, 0) for _, of in AVERAGES.values())
+    outcome = study.tune_and_test(
+        model.fit,
+        model.trials,
+        parts,
+        model.num_epochs,
+        seed,
+        clip=STARS,
+        with_valid=count > 0,
+        **model.shared,
     )
-    for count, name in ((1, "one and one"), (3, "three and three")):
-        item, user = ([members[model, i] for i in range(count)] for model in (ITEM, USER))
-        stars = mix(
-            weight, mean_of(stars for stars, _ in item), mean_of(stars for stars, _ in user)
-        )
-        seconds = sum(seconds for _, seconds in item + user)
-        rows.append(row(f"average, {name}", stars, test, seconds, {"weight": weight}))
-    return [where | row for row in rows], tried
+    members = [Member(outcome.valid_stars, outcome.test_stars, outcome.cpu_seconds)]
+    for extra in range(1, count):
+        stars, start = [], time.process_time()
+        for table, asked in (
+            (parts.fit_data, parts.valid_data),
+            (parts.train_data, parts.test_data),
+        ):
+            start = time.process_time()
+            fitted = study.refit(
+                model.fit, outcome.choice, table, parts.sizes, seed + 100 * extra, **model.shared
+            )
+            stars.append(STARS.clip(fitted.predict(asked)))
+        members.append(Member(*stars, time.process_time() - start))
+    return outcome, members
 
 
-def choose(model, settings, part, valid, sizes, seed):
-    """Try settings out; return the best, its predictions for the validation part, and rows."""
-    if len(settings) == 1:
-        return settings[0], None, []
-    best, rows = None, []
-    for trial in settings:
-        stars, _ = fit_and_predict(model, part, valid, sizes, seed, trial)
-        rmse = errors(stars, valid)["rmse"]
-        rows.append({"model": model, "settings": json.dumps(trial), "valid_rmse": rmse})
-        if best is None or rmse < best[0]:
-            best = rmse, trial, stars
-    return *best[1:], rows
-
-
-def fit_and_predict(model, train, held_out, sizes, seed, settings):
-    """Return predictions for `held_out`, clipped, and the CPU seconds of the training."""
-    settings = dict(settings)
-    start = time.process_time()
-    # The held-out ratings are not handed over: no fit can look at them.
-    fit = MODELS[model][0](train, None, sizes, settings.pop("num_epochs", 0), seed, **settings)
-    seconds = time.process_time() - start
-    return fit.predict(held_out).clamp(1, 5), seconds
-
-
-def errors(stars, table):
-    """Return RMSE and MAE in stars."""
-    pairs = [(stars, torch.tensor(table["rating"].to_numpy(), dtype=torch.float32))]
-    return {"rmse": d2l.masked_rmse(pairs), "mae": masked_mae(pairs)}
-
-
-def row(model, stars, test, seconds, settings):
+def describe(model, outcome):
+    """Return what the file says of a model, beside where it was fitted."""
+    trial = {key: value for key, value in outcome.choice.trial.items() if key != "num_epochs"}
     return {
-        "model": model,
-        **errors(stars, test),
-        "cpu_seconds": seconds,
-        "settings": json.dumps(settings),
+        "trials": len(model.trials) if len(outcome.choice.tried) else 0,
+        "rmse": outcome.test_rmse,
+        "mae": outcome.test_mae,
+        "cpu_seconds": outcome.cpu_seconds,
+        "epochs": outcome.choice.num_epochs,
+        "settings": as_json(model.shared | trial),
     }
 
 
-def mix(weight, item, user):
-    return weight * item + (1 - weight) * user
+def average(members, parts):
+    """Return predictions for the test part, weighted as the validation part asks, and a row.
 
-
-def mean_of(predictions):
-    return torch.stack(list(predictions)).mean(0)
+    `members` maps a model to its members, which share its weight.
+    """
+    on_valid, on_test = (
+        {
+            model: torch.stack([getattr(m, part) for m in of]).mean(0)
+            for model, of in members.items()
+        }
+        for part in ("valid_stars", "test_stars")
+    )
+    weights = study.fit_weights(on_valid, parts.valid_data)
+    stars = study.mix(on_test, weights)
+    return stars, {
+        "trials": 0,
+        **study.score(stars, parts.test_data),
+        "cpu_seconds": sum(member.cpu_seconds for of in members.values() for member in of),
+        "epochs": 0,
+        "settings": as_json(weights.round(4).to_dict()),
+    }
 
 
 if __name__ == "__main__":

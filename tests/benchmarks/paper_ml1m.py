@@ -1,21 +1,21 @@
-"""AutoRec on MovieLens-1M as in the paper: both models, the width curve, the activations.
+"""AutoRec on MovieLens-1M as in the paper: both models, the widths, the activations, a deep net.
 
     AUTOREC_D2L_DATA=PATH python tests/benchmarks/paper_ml1m.py [--processes 2]
 
 `PATH` holds `ml-1m/ratings.dat`, where GroupLens' server cannot be reached. Five random 90/10
 splits, none of which had a say in what the trials are. On each of them every model gets three
-trials of the penalty and the learning rate on a validation part of the training part, is fitted to
-the whole of it with the best, and then reads the test ratings once. Predictions are clipped to 1 to
-5 stars. A process trains on one thread.
+trials on a validation part of the training part (of the penalty and the learning rate, unless it
+says otherwise), is fitted to the whole of it with the best, and then reads the test ratings once.
+Predictions are clipped to 1 to 5 stars. A process trains on one thread.
 
 Writes `autorec_d2l/results/paper_ml1m.csv`, a row a model and split: what it belongs to, RMSE and
-MAE in stars, CPU seconds of the training, and its settings.
+MAE in stars, CPU seconds of the training, and its number of epochs and settings; and
+`paper_ml1m_trials.csv`, a row a trial.
 """
 
 import argparse
-import json
-import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pandas as pd
 import torch
@@ -24,102 +24,132 @@ from tqdm import tqdm
 
 import autorec_d2l as d2l
 from autorec_d2l import study
+from autorec_d2l.scale import STARS
+from autorec_d2l.study.results import as_json
 
 SPLITS = range(3, 8)  # 0 to 2 served to find the trials: what they said no longer counts
-NUM_EPOCHS = 30
-WEIGHTS = [step / 20 for step in range(21)]  # of the item-based model in the average
 PAPER = {"dropout": 0.0, "init": "mean", "batch_size": 512, "one_cycle": True}
 PAPER |= {"decay_biases": False}
 
 
-def trials(*pairs):
-    """Return three trials of `(penalty, lr)`; the penalty is the paper's lambda."""
-    assert len(pairs) == 3, "every model gets the same number of trials"
-    return [{"penalty": penalty, "lr": lr} for penalty, lr in pairs]
+def fit_paper(train_data, held_out, sizes, num_epochs, seed, *, penalty, warm=False, **settings):
+    """Fit AutoRec to the paper's objective: half the sum of squares, and half of `penalty`."""
+    # The loss of a batch is a mean over all its cells, and so has to be the penalty.
+    wd = penalty / (sizes[0] * sizes[1])
+    if warm:
+        start = partial(study.warm_start, wd=wd, lr=0.002, batch_size=512, num_epochs=15)
+        settings |= {"init": start}
+    return study.fit_autorec(train_data, held_out, sizes, num_epochs, seed, wd=wd, **settings)
 
 
-NARROW = trials((60, 0.002), (60, 0.005), (60, 0.01))
-CELLS = trials((60, 0.002), (300, 0.0005), (1000, 0.0005))
-MODELS = {  # part, model: settings, trials
-    ("models", "I-AutoRec"): ({}, trials((30, 0.002), (60, 0.002), (100, 0.002))),
+def trials(*pairs, num_epochs=25):
+    """Return trials of `(penalty, lr)`; the penalty is the paper's lambda."""
+    return [{"num_epochs": num_epochs, "penalty": penalty, "lr": lr} for penalty, lr in pairs]
+
+
+CELLS = trials((1000, 0.0005), (2000, 0.0005), (4000, 0.0005))
+MF = {"with_mean": True, "batch_size": 4096, "lr": 0.003}
+DEEP = {"more_hidden": [250, 500], "warm": True}
+MODELS = {  # part, model: how it is fitted, settings, trials
+    ("baselines", "biases"): (study.fit_biases, {}, [{"damping": d} for d in (2.0, 5.0, 10.0)]),
+    ("baselines", "MF"): (
+        study.fit_mf,
+        MF,
+        [{"num_epochs": 20, "wd": wd} for wd in (2e-5, 4e-5, 8e-5)],
+    ),
+    ("models", "I-AutoRec"): (
+        fit_paper,
+        PAPER,
+        trials((30, 0.002), (60, 0.002), (100, 0.002)),
+    ),
     ("models", "U-AutoRec"): (
-        {"user_based": True},
+        fit_paper,
+        PAPER | {"user_based": True},
         trials((100, 0.002), (150, 0.002), (250, 0.002)),
     ),
-    ("widths", "50"): ({"num_hidden": 50}, NARROW),
-    ("widths", "100"): ({"num_hidden": 100}, NARROW),
-    ("widths", "200"): ({"num_hidden": 200}, NARROW),
-    ("activations", "identity/identity"): ({"activation": "identity"}, CELLS),
-    ("activations", "sigmoid/identity"): ({"activation": "identity", "output": "bounded"}, CELLS),
-    ("activations", "sigmoid/sigmoid"): ({"output": "bounded"}, CELLS),
+    ("models", "deep I-AutoRec"): (
+        fit_paper,
+        PAPER | DEEP,
+        trials((30, 0.001), (60, 0.001), (100, 0.001)),
+    ),
+    ("widths", "50"): (
+        fit_paper,
+        PAPER | {"num_hidden": 50},
+        trials((60, 0.005), (60, 0.01), (60, 0.02)),
+    ),
+    ("widths", "100"): (
+        fit_paper,
+        PAPER | {"num_hidden": 100},
+        trials((60, 0.005), (60, 0.01), (60, 0.02)),
+    ),
+    ("widths", "200"): (
+        fit_paper,
+        PAPER | {"num_hidden": 200},
+        trials((60, 0.002), (60, 0.005), (60, 0.01)),
+    ),
+    ("activations", "identity/identity"): (fit_paper, PAPER | {"activation": "identity"}, CELLS),
+    ("activations", "sigmoid/identity"): (
+        fit_paper,
+        PAPER | {"activation": "identity", "output": "bounded"},
+        CELLS,
+    ),
+    ("activations", "sigmoid/sigmoid"): (
+        fit_paper,
+        PAPER | {"output": "bounded"},
+        trials((60, 0.002), (150, 0.001), (300, 0.0005)),
+    ),
 }
+AVERAGE = ["I-AutoRec", "U-AutoRec"]
 
 
 def main():
-    """Run the splits side by side, and write the file as they come in."""
+    """Run the splits side by side, and write the files as they come in."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    results = []
+    results, tried = [], []
     with ProcessPoolExecutor(options.processes) as pool:
-        for rows in tqdm(pool.map(run_split, SPLITS), total=len(SPLITS), unit="split"):
+        for rows, more in tqdm(pool.map(run_split, SPLITS), total=len(SPLITS), unit="split"):
             results += rows
+            tried += more
             write_results(pd.DataFrame(results), "paper_ml1m.csv")
+            write_results(pd.DataFrame(tried), "paper_ml1m_trials.csv")
     print(pd.DataFrame(results).groupby(["part", "model"])["rmse"].agg(["mean", "std", "count"]))
 
 
 def run_split(split):
     """Return the rows of one split."""
     torch.set_num_threads(1)
-    data, *sizes = d2l.read_data_ml1m()
-    train, test = d2l.split_data_ml100k(data, *sizes, "random", 0.1, seed=split)
-    part, valid = d2l.split_data_ml100k(train, *sizes, "random", 0.1, seed=1000 + split)
-    rows, stars, on_valid = [], {}, {}
-    for (part_name, model), (settings, of_model) in MODELS.items():
-        tried = [predict(part, valid, sizes, split, PAPER | settings | t)[0] for t in of_model]
-        best = min(range(3), key=lambda i, tried=tried: errors(tried[i], valid)["rmse"])
-        on_valid[model], chosen = tried[best], PAPER | settings | of_model[best]
-        stars[model], seconds = predict(train, test, sizes, split, chosen)
-        rows.append(row(part_name, model, split, stars[model], test, seconds, chosen))
-    weight = min(WEIGHTS, key=lambda w: errors(mix(w, on_valid), valid)["rmse"])
-    seconds = rows[0]["cpu_seconds"] + rows[1]["cpu_seconds"]
-    average = mix(weight, stars)
-    rows.append(row("models", "average", split, average, test, seconds, {"weight": weight}))
-    return rows
-
-
-def predict(train, held_out, sizes, seed, settings):
-    """Return predictions for `held_out`, clipped, and the CPU seconds of the training."""
-    settings = dict(settings)
-    start = time.process_time()
-    # The loss of a batch is a mean over all its cells, and so has to be the penalty.
-    wd = settings.pop("penalty") / (sizes[0] * sizes[1])
-    fit = study.fit_autorec(train, None, sizes, NUM_EPOCHS, seed, wd=wd, **settings)
-    seconds = time.process_time() - start
-    return fit.predict(held_out).clamp(1, 5), seconds
-
-
-def errors(stars, table):
-    """Return RMSE and MAE in stars."""
-    pairs = [(stars, torch.tensor(table["rating"].to_numpy(), dtype=torch.float32))]
-    return {"rmse": d2l.masked_rmse(pairs), "mae": masked_mae(pairs)}
-
-
-def row(part, model, split, stars, test, seconds, settings):
-    return {
-        "part": part,
-        "model": model,
-        "split": split,
-        **errors(stars, test),
-        "cpu_seconds": seconds,
-        "settings": json.dumps(settings),
-    }
-
-
-def mix(weight, stars):
-    return weight * stars["I-AutoRec"] + (1 - weight) * stars["U-AutoRec"]
+    parts = study.split_parts(d2l.read_data_ml1m(), "random", split)
+    rows, tried, outcomes = [], [], {}
+    for (part, model), (fit, settings, of_model) in MODELS.items():
+        outcome = study.tune_and_test(
+            fit, of_model, parts, seed=split, clip=STARS, with_valid=model in AVERAGE, **settings
+        )
+        outcomes[model] = outcome
+        tried += [
+            {"model": model, "split": split} | r for r in outcome.choice.tried.to_dict("records")
+        ]
+        scores = {"rmse": outcome.test_rmse, "mae": outcome.test_mae}
+        chosen = settings | {k: v for k, v in outcome.choice.trial.items() if k != "num_epochs"}
+        rows.append(
+            {"part": part, "model": model, "split": split, **scores}
+            | {"cpu_seconds": outcome.cpu_seconds, "epochs": outcome.choice.num_epochs}
+            | {"settings": as_json(chosen)}
+        )
+    members = {model: outcomes[model] for model in AVERAGE}
+    on_valid = {model: outcome.valid_stars for model, outcome in members.items()}
+    weights = study.fit_weights(on_valid, parts.valid_data)
+    stars = study.mix({model: of.test_stars for model, of in members.items()}, weights)
+    rows.append(
+        {"part": "models", "model": "average", "split": split}
+        | study.score(stars, parts.test_data)
+        | {"cpu_seconds": sum(outcome.cpu_seconds for outcome in members.values()), "epochs": 0}
+        | {"settings": as_json(weights.round(4).to_dict())}
+    )
+    return rows, tried
 
 
 if __name__ == "__main__":
