@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
+from autorec_d2l.batches import RolloverBatchSampler
 
 ROWS = torch.arange(1682.0)
 
@@ -35,7 +36,7 @@ def test_rollover_shows_what_was_left_over_first():
 
 
 def test_rollover_smaller_than_a_batch_waits_until_it_is_full():
-    batches = d2l.RolloverBatchSampler(range(3), batch_size=5)
+    batches = RolloverBatchSampler(range(3), batch_size=5)
     assert [list(batches) for _ in range(5)] == [
         [],
         [[0, 1, 2, 0, 1]],

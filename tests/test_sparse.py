@@ -5,22 +5,27 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.autograd import gradcheck
 
 import autorec_d2l as d2l
-from autorec_d2l import products
-from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
-from autorec_d2l.sparse.products import Cells, DotCells, SumRows
+from autorec_d2l.scale import STARS
+from autorec_d2l.sparse import (
+    HalfSumOfSquares,
+    RatingMatrix,
+    SparseAutoRec,
+    cells,
+    evaluator_sparse,
+    matrix,
+)
+from autorec_d2l.sparse.cells import Cells
+from autorec_d2l.sparse.products import DotCells, SumRows
 
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-    ),
-]
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
 NUM_ITEMS, NUM_USERS, NUM_HIDDEN = 9, 7, 5
 
 
@@ -42,13 +47,13 @@ def compress(dense):
     return RatingMatrix(items, users, dense[items, users], tuple(dense.shape))
 
 
-def make_pair(sparse_options=None, dense_class=d2l.AutoRec, **dense_options):
+def make_pair(**options):
     """Return a dense and a sparse network with the same parameters, in float64."""
     torch.manual_seed(1)
-    dense = dense_class(NUM_HIDDEN, NUM_USERS, dropout=0.0, **dense_options).double()
+    dense = d2l.AutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0).double()
     for parameter in dense.parameters():
         nn.init.normal_(parameter, std=0.5)
-    sparse = SparseAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, **sparse_options or {}).double()
+    sparse = SparseAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, **options).double()
     sparse.load_state_dict(dense.state_dict())
     return dense, sparse
 
@@ -62,7 +67,7 @@ def as_dense(gradient, parameter):
 @pytest.mark.parametrize("product", [SumRows, DotCells])
 def test_backward_of_both_products_agrees_with_finite_differences(product, device):
     ratings = make_ratings().double().to(device).to_sparse_csr()
-    cells = Cells(ratings)
+    cells = Cells.of(ratings)
     rows = NUM_ITEMS if product is DotCells else None
     left = torch.randn(rows, 3) if rows else torch.randn(len(cells.col))
     inputs = [
@@ -72,22 +77,17 @@ def test_backward_of_both_products_agrees_with_finite_differences(product, devic
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize(
-    ("dense_class", "dense_options", "sparse_options"),
-    [
-        (d2l.AutoRec, {}, {}),
-        (d2l.BoundedAutoRec, {"input_dropout": 0.0}, {"output": STARS.bounded}),
-    ],
-    ids=["AutoRec", "BoundedAutoRec"],
-)
-def test_outputs_and_gradients_are_the_dense_ones(
-    dense_class, dense_options, sparse_options, device
-):
-    dense, sparse = make_pair(sparse_options, dense_class, **dense_options)
+@pytest.mark.parametrize("is_bounded", [False, True])
+def test_outputs_and_gradients_are_the_dense_ones(is_bounded, device):
+    dense, sparse = make_pair(output=STARS.bounded if is_bounded else torch.positive)
     dense.to(device), sparse.to(device)
     ratings = make_ratings().double().to(device)
     rated = ratings != 0
     expected, predictions = dense(ratings), sparse(ratings.to_sparse_csr())
+    if is_bounded:  # written out once more, as the dense model has no such output
+        hidden = torch.sigmoid(ratings @ dense.encoder.weight.t() + dense.encoder.bias)
+        scores = hidden @ dense.decoder.weight.t() + dense.decoder.bias
+        expected = (1 + 4 / (1 + torch.exp(-scores))) * rated
     torch.testing.assert_close(predictions, expected[rated], rtol=1e-10, atol=1e-10)
     d2l.L2Loss()(expected, ratings).backward()
     HalfSumOfSquares(ratings.numel())(predictions, ratings[rated]).backward()
@@ -100,14 +100,14 @@ def test_outputs_and_gradients_are_the_dense_ones(
 
 def test_sums_in_blocks_of_columns_are_the_sums(monkeypatch):
     ratings = make_ratings(20, 33).double()
-    whole, blocks = Cells(ratings.to_sparse_csr()), Cells(ratings.to_sparse_csr())
-    monkeypatch.setattr(products, "BLOCK", 8)
+    whole, blocks = Cells.of(ratings.to_sparse_csr()), Cells.of(ratings.to_sparse_csr())
+    monkeypatch.setattr(cells, "BLOCK", 8)
     assert len(blocks.by_row[0]) == 4 * 20 + 1
-    monkeypatch.setattr(products, "BLOCK", 33)
+    monkeypatch.setattr(cells, "BLOCK", 33)
     assert len(whole.by_row[0]) == 20 + 1
     values, dense = ratings[ratings != 0], torch.randn(33, 3).double()
-    for cells in (whole, blocks):
-        torch.testing.assert_close(SumRows.apply(values, dense, cells), ratings @ dense)
+    for order in (whole, blocks):
+        torch.testing.assert_close(SumRows.apply(values, dense, order), ratings @ dense)
     inputs = [tensor.clone().requires_grad_() for tensor in (values, dense)]
     assert gradcheck(lambda *tensors: SumRows.apply(*tensors, blocks), inputs, rtol=1e-6)
 
@@ -188,7 +188,9 @@ def test_the_loop_passes_over_a_batch_without_ratings():
 def test_gradients_come_back_in_memory_that_the_process_has():
     program = """if True:
         import resource
-        import autorec_d2l, torch
+        import torch
+        from autorec_d2l.sparse import SparseAutoRec
+        SparseAutoRec(1, 1)
         for step in range(20):
             if step == 10:
                 start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -214,6 +216,7 @@ def test_state_dicts_interchange_in_both_directions():
     dense, sparse = make_pair()
     shapes = {name: value.shape for name, value in dense.state_dict().items()}
     assert {name: value.shape for name, value in sparse.state_dict().items()} == shapes
+    assert all(value.is_contiguous() for value in sparse.state_dict().values())
     other = d2l.AutoRec(NUM_HIDDEN, NUM_USERS).double()
     other.load_state_dict(sparse.state_dict())
     for name, value in dense.state_dict().items():
@@ -270,13 +273,15 @@ def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():
 def test_the_bounded_model_stays_on_the_scale_and_trains_on_part_of_its_input():
     scores = torch.tensor([-50.0, 0.0, 50.0])
     torch.testing.assert_close(STARS.bounded(scores), torch.tensor([1.0, 3.0, 5.0]))
-    ratings = make_ratings()
-    net = d2l.BoundedAutoRec(NUM_HIDDEN, NUM_USERS, dropout=0.0, input_dropout=1.0)
+    ratings, target = compress(make_ratings())[:]
+    net = SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0, input_dropout=1.0, output=STARS.bounded)
     for parameter in net.parameters():
         nn.init.normal_(parameter)
-    from_nothing = net.eval()(torch.zeros_like(ratings))
-    torch.testing.assert_close(net.train()(ratings), from_nothing * ratings.sign())
+    from_nothing = net.eval()(0 * ratings)
+    assert ((from_nothing > 1) & (from_nothing < 5)).all()
+    torch.testing.assert_close(net.train()(ratings), from_nothing)
     assert not torch.allclose(net.eval()(ratings), from_nothing)  # in evaluation all is seen
+    assert target.shape == from_nothing.shape
 
 
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu, nn.functional.selu])
@@ -355,6 +360,57 @@ def test_batches_hold_the_rows_asked_for_in_that_order():
         matrix[[NUM_ITEMS]]
 
 
+@pytest.mark.parametrize("together", [1, 40, 10_000], ids=["one by one", "some", "all at once"])
+@pytest.mark.parametrize("last_batch", ["keep", "discard", "rollover"])
+def test_a_loader_gives_the_rows_that_it_gives_of_the_dense_matrix(
+    last_batch, together, monkeypatch
+):
+    monkeypatch.setattr(matrix, "TOGETHER", together)
+    dense = make_ratings(23, 7)
+    for is_train in (True, False):
+        loaders = [
+            d2l.load_array((array,), 5, is_train, seed=3, last_batch=last_batch)
+            for array in (dense, compress(dense))
+        ]
+        for _ in range(3):
+            assert len(loaders[0]) == len(loaders[1])
+            torch.manual_seed(0)
+            expected = list(loaders[0])
+            state = torch.get_rng_state()
+            torch.manual_seed(0)
+            for rows, (ratings, target) in zip(expected, loaders[1], strict=True):
+                assert torch.equal(ratings.to_dense(), rows)
+                assert torch.equal(target, rows[rows != 0])
+                sorted_here = Cells(ratings.crow_indices(), ratings.col_indices(), ratings.shape)
+                for found, one in zip(ratings.cells.by_column, sorted_here.by_column, strict=True):
+                    assert torch.equal(found, one)
+            # Then dropout is the same, too.
+            assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_matrix_moves_to_a_device_and_is_cut_there():
+    moved = compress(make_ratings()).to(torch.device("meta"))
+    assert {moved.crow.device.type, moved.col.device.type, moved.values.device.type} == {"meta"}
+    assert len(moved) == NUM_ITEMS
+
+
+@needs_gpu
+def test_a_matrix_on_a_gpu_gives_the_batches_of_the_one_in_memory():
+    here = compress(make_ratings())
+    there = here.to(torch.device("cuda"))
+    for index in ([2, 0, 5, 2], slice(3, 6)):
+        for ours, theirs in zip(here[index], there[index], strict=True):
+            assert theirs.is_cuda
+            torch.testing.assert_close(theirs.cpu().to_dense(), ours.to_dense())
+
+
+def test_a_matrix_takes_arrays():
+    arrays = [np.array([1, 0, 1]), np.array([1, 2, 0], dtype=np.int32), np.array([5.0, 3.0, 4.0])]
+    found = RatingMatrix(*arrays, (np.int64(2), 3))
+    assert found[:][0].to_dense().tolist() == [[0, 0, 3], [4, 5, 0]]
+    assert found.values.dtype == torch.float32
+
+
 def test_a_matrix_sorts_its_pairs():
     matrix = RatingMatrix(
         torch.tensor([1, 0, 1]), torch.tensor([1, 2, 0]), torch.tensor([5, 3, 4]), (2, 3)
@@ -368,13 +424,19 @@ def test_a_matrix_sorts_its_pairs():
         ([0, 2], [0, 1], [3, 4], (2, 3), "row indices must be 0 to 1, got 0 to 2"),
         ([0, 1], [-1, 1], [3, 4], (2, 3), "column indices must be 0 to 2, got -1 to 1"),
         ([1, 0, 1], [2, 1, 2], [3, 4, 3], (2, 3), "row 1, column 2 .* rated twice"),
-        ([0, 1], [0, 1], [3, 5.5], (2, 3), "1 to 5 stars, got 3 to 5.5"),
-        ([0, 1], [0, 1], [0, 5], (2, 3), "1 to 5 stars, got 0 to 5"),
-        ([0, 1], [0, 1], [float("nan"), 5], (2, 3), "1 to 5 stars, got nan"),
+        ([0, 1], [0, 1], [3, 5.5], (2, 3), "numbers from 1 to 5, got 5.5 at row 1, column 1"),
+        ([0, 1], [0, 1], [0, 5], (2, 3), "numbers from 1 to 5, got 0 at row 0, column 0"),
+        (
+            [0, 1],
+            [0, 1],
+            [float("nan"), 5],
+            (2, 3),
+            "got nan at row 0, column 0 .* leave rows without a rating out",
+        ),
         ([], [], [], (2, 3), "the matrix is empty"),
         ([0, 1], [0], [3, 4], (2, 3), "one length, got 2, 1 and 2"),
         ([0.0, 1.0], [0, 1], [3, 4], (2, 3), "row indices must be whole numbers"),
-        ([0], [0], [3], (0, 3), "num_rows must be a whole number above 0"),
+        ([0], [0], [3], (0, 3), "num_rows must be a whole number, at least 1"),
     ],
 )
 def test_a_faulty_matrix_is_refused_when_it_is_made(rows, columns, ratings, shape, message):
@@ -383,5 +445,5 @@ def test_a_faulty_matrix_is_refused_when_it_is_made(rows, columns, ratings, shap
 
 
 def test_a_hidden_layer_of_size_zero_is_refused():
-    with pytest.raises(ValueError, match=r"more_hidden\[1\] must be a whole number above 0"):
+    with pytest.raises(ValueError, match=r"more_hidden\[1\] must be a whole number, at least 1"):
         SparseAutoRec(NUM_HIDDEN, NUM_USERS, more_hidden=(3, 0))

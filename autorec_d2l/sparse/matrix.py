@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Sequence
-from numbers import Integral
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, pairwise
 
 import torch
-from torch import nn
 
+from autorec_d2l.batches import as_tensors
+from autorec_d2l.checks import whole_number
 from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.sparse.cells import Cells, add_offsets, count_offsets, repeat_rows
 
 with warnings.catch_warnings():  # torch warns once a process that CSR tensors are in beta state
     warnings.simplefilter("ignore")
     torch.zeros(1, 1).to_sparse_csr()
+
+# So many ratings are cut and sorted together: enough to share the cost of the calls, and few enough
+# that the copies stay small beside the weights.
+TOGETHER = 2**20
 
 
 class RatingMatrix:
@@ -27,8 +34,8 @@ class RatingMatrix:
     Indexed by a list of rows it gives a batch, so that ``load_array((matrix,), batch_size)``
     goes through it as through a dense matrix, and in the same order.
 
-    Raises ``ValueError`` for a matrix without ratings, indices out of range, a pair that is there
-    twice and ratings off the scale.
+    Arrays are taken as well as tensors. Raises ``ValueError`` for a matrix without ratings,
+    indices out of range, a pair that is there twice and ratings off the scale.
     """
 
     def __init__(
@@ -39,9 +46,10 @@ class RatingMatrix:
         shape: tuple[int, int],
         scale: Scale = STARS,
     ):
-        check_sizes(num_rows=shape[0], num_columns=shape[1])
+        shape = whole_number(shape[0], "num_rows"), whole_number(shape[1], "num_columns")
+        rows, columns, ratings = as_tensors((rows, columns, ratings))
         _check_triples(rows, columns, ratings, shape)
-        scale.check(ratings, "ratings")
+        scale.check(ratings, "ratings", lambda i: f"row {rows[i]}, column {columns[i]} (from 0)")
         keys = rows.long() * shape[1] + columns  # one number a cell, in reading order
         if not bool((keys.diff() > 0).all()):
             keys, order = keys.sort()
@@ -60,25 +68,66 @@ class RatingMatrix:
         """Return the number of rows."""
         return self.shape[0]
 
+    def to(self, device: torch.device) -> RatingMatrix:
+        """Return the matrix on a device; its batches are then cut there."""
+        moved = copy.copy(self)
+        moved.crow, moved.col = self.crow.to(device), self.col.to(device)
+        moved.values = self.values.to(device)
+        return moved
+
     def __getitem__(self, index: Sequence[int] | slice) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``(ratings, target)`` for some rows: the network's input, and what it is to say.
 
         ``ratings`` is a sparse CSR tensor ``(len(index), num_columns)`` and ``target`` its values,
-        ``(num_ratings,)``, in stars.
+        ``(num_ratings,)``, in stars. A slice of rows in order is not copied.
         """
-        index = torch.arange(len(self))[index]
-        starts = self.crow[index]  # (len(index),)
-        counts = self.crow[index + 1] - starts
-        crow = nn.functional.pad(counts.cumsum(0, dtype=torch.int32), (1, 0))
-        places = torch.arange(int(crow[-1])) + torch.repeat_interleave(starts - crow[:-1], counts)
-        ratings = torch.sparse_csr_tensor(
-            crow,
-            self.col[places],
-            self.values[places],
-            (len(index), self.shape[1]),
-            check_invariants=False,  # checked when the matrix was made
-        )
+        if not isinstance(index, slice):
+            return next(self.batches([index]))
+        start, stop, step = index.indices(len(self))
+        if step != 1:
+            return self[range(start, stop, step)]
+        crow = self.crow[start : max(start, stop) + 1]  # (len(index) + 1,)
+        low, high = crow[[0, -1]].tolist()
+        cells = Cells(crow - low, self.col[low:high], (len(crow) - 1, self.shape[1]))
+        ratings = cells.fill(self.values[low:high])
         return ratings, ratings.values()
+
+    def batches(
+        self, indices: Iterable[Sequence[int]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Give ``(ratings, target)`` for each list of rows, many of them cut and sorted at once."""
+        indices = list(indices)
+        longest = max(map(len, indices), default=0)
+        size = max(1, self.shape[1], len(self.values) * longest // len(self))
+        together = max(1, TOGETHER // size)
+        for first in range(0, len(indices), together):
+            yield from self._cut(indices[first : first + together])
+
+    def _cut(self, indices):
+        """Take all rows out in one copy, sort it by batch and column, and give slices of it."""
+        device, num_columns = self.crow.device, self.shape[1]
+        rows = torch.tensor(list(chain.from_iterable(indices)), dtype=torch.long, device=device)
+        crow = add_offsets(self.crow.diff()[rows])  # (num_rows + 1,), all batches in a line
+        ends = list(accumulate(map(len, indices), initial=0))
+        edges = crow[ends].tolist()  # where the ratings of each batch start
+        row = repeat_rows(crow, edges[-1])  # (num_ratings,)
+        places = (self.crow[:-1][rows] - crow[:-1]).index_select(0, row)
+        places += torch.arange(edges[-1], dtype=places.dtype, device=device)
+        col, values = self.col.index_select(0, places), self.values.index_select(0, places)
+        starts = torch.tensor(ends, dtype=torch.int32, device=device)
+        batch = repeat_rows(starts, len(rows))  # (num_rows,)
+        keys = (batch * num_columns).index_select(0, row) + col
+        order = keys.argsort(stable=True)
+        columns = count_offsets(keys, len(indices) * num_columns)
+        within = torch.arange(len(rows), dtype=torch.int32, device=device) - starts[batch]
+        row = within.index_select(0, row.index_select(0, order))  # in the batch, by column
+        for i, (low, high) in enumerate(pairwise(edges)):
+            here, shape = slice(low, high), (len(indices[i]), num_columns)
+            cells = Cells(crow[ends[i] : ends[i + 1] + 1] - low, col[here], shape)
+            offsets = columns[i * num_columns : (i + 1) * num_columns + 1] - low
+            cells.by_column = (offsets, row[here], order[here] - low)
+            ratings = cells.fill(values[here])
+            yield ratings, ratings.values()
 
     def column_means(self, damping: float = 10.0) -> torch.Tensor:
         """Return the mean rating of each column, ``(num_columns,)``, in stars.
@@ -88,12 +137,6 @@ class RatingMatrix:
         mean = self.values.mean()
         sums = torch.zeros(self.shape[1]).index_add(0, self.col, self.values - mean)
         return mean + sums / (self.col.bincount(minlength=self.shape[1]) + damping)
-
-
-def count_offsets(indices: torch.Tensor, size: int) -> torch.Tensor:
-    """Return where each of ``size`` groups starts if the indices are sorted, ``(size + 1,)``."""
-    counts = torch.bincount(indices, minlength=size)
-    return nn.functional.pad(counts.cumsum(0, dtype=torch.int32), (1, 0))
 
 
 def _check_triples(rows, columns, ratings, shape) -> None:
@@ -111,10 +154,3 @@ def _check_triples(rows, columns, ratings, shape) -> None:
         low, high = (int(extreme) for extreme in indices.aminmax())
         if low < 0 or high >= size:
             raise ValueError(f"{name} indices must be 0 to {size - 1}, got {low} to {high}")
-
-
-def check_sizes(**sizes: int) -> None:
-    """Raise ``ValueError`` naming the first argument that is not a whole number above 0."""
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"{name} must be a whole number above 0, got {size!r}")

@@ -12,10 +12,12 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from autorec_d2l.checks import whole_number
 from autorec_d2l.evaluation import evaluating, masked_rmse
 from autorec_d2l.models import AutoRec
-from autorec_d2l.sparse.matrix import RatingMatrix, check_sizes
-from autorec_d2l.sparse.products import Cells, DotCells, SumRows
+from autorec_d2l.sparse.cells import Cells
+from autorec_d2l.sparse.matrix import RatingMatrix
+from autorec_d2l.sparse.products import DotCells, SumRows, keep_freed_memory
 
 
 class SparseLinear(nn.Module):
@@ -36,7 +38,7 @@ class SparseLinear(nn.Module):
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination[f"{prefix}weight"] = destination[f"{prefix}weight"].t()
+        destination[f"{prefix}weight"] = destination[f"{prefix}weight"].t().contiguous()
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         name = f"{prefix}weight"
@@ -73,11 +75,12 @@ class SparseAutoRec(AutoRec):
         column_means: torch.Tensor | None = None,
         damping: float = 10.0,
     ):
+        keep_freed_memory()
         super().__init__(num_hidden, num_users, dropout)
         self.input_dropout = nn.Dropout(input_dropout)
         self.activation, self.output, self.damping = activation, output, damping
-        sizes = [num_hidden, *more_hidden]
-        check_sizes(**{f"more_hidden[{i}]": size for i, size in enumerate(more_hidden)})
+        sizes = [num_hidden]
+        sizes += [whole_number(size, f"more_hidden[{i}]") for i, size in enumerate(more_hidden)]
         self.more = nn.ModuleList(nn.Linear(m, n) for m, n in pairwise(sizes))
         if more_hidden:
             self.decoder = nn.Linear(sizes[-1], num_users)
@@ -98,8 +101,8 @@ class SparseAutoRec(AutoRec):
         _check_rows("ratings", ratings, ratings.shape[0], self.decoder.out_features)
         if at is not None:
             _check_rows("at", at, ratings.shape[0], self.decoder.out_features)
-        inputs = Cells(ratings)
-        cells = inputs if at is None else Cells(at)
+        inputs = Cells.of(ratings)
+        cells = inputs if at is None else Cells.of(at)
         values = ratings.values()
         if self.column_means is not None:
             values = values - self.column_means[inputs.col]

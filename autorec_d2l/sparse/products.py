@@ -10,55 +10,24 @@ Each is the other's gradient, so two kernels of torch are enough for the whole t
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from autorec_d2l.sparse.matrix import count_offsets
-
-# glibc hands a large block of freed memory back to the system, and to get a gradient's again costs
-# as much as to compute it, unless a larger one was freed before. Free one of 31 MB, untouched.
-torch.empty(31 * 2**20, dtype=torch.uint8)
-
-# A sum by row reads rows of weights in no order. Taken in blocks of so many, they stay in the
-# cache: 8 MB at 500 hidden units. Below twice as many, blocks do not pay.
-BLOCK = 4096
+from autorec_d2l.sparse.cells import Cells
 
 
-class Cells:
-    """The cells of a sparse CSR tensor ``(num_rows, num_columns)``, in the orders of the products.
+@cache
+def keep_freed_memory() -> None:
+    """Let a gradient get the memory of the last one, once a process.
 
-    ``by_row`` and ``by_column`` are ``(offsets, indices, order)``: where each sum starts, the
-    column (the row) of each cell, and its place in the tensor.
+    glibc hands a large block of freed memory back to the system, and to get it again costs as much
+    as to compute the gradient, unless a larger one was freed before. This frees one of 31 MB, which
+    nothing has touched; it has to be below 32 MB.
     """
-
-    def __init__(self, ratings: torch.Tensor):
-        self.crow, self.col = ratings.crow_indices(), ratings.col_indices()
-        self.shape = ratings.shape
-
-    @cached_property
-    def row(self) -> torch.Tensor:
-        """The row of each cell, ``(num_cells,)``."""
-        rows = torch.arange(self.shape[0], dtype=self.crow.dtype, device=self.crow.device)
-        return torch.repeat_interleave(rows, self.crow.diff())
-
-    @cached_property
-    def by_row(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | slice]:
-        """Sums by row: first all that the first block of columns adds, then the next block."""
-        num_blocks = self.shape[1] // BLOCK
-        if num_blocks < 2 or self.col.is_cuda:
-            return self.crow, self.col, slice(None)
-        sums = self.col // -(-self.shape[1] // num_blocks) * self.shape[0] + self.row
-        order = sums.argsort(stable=True)
-        return count_offsets(sums, num_blocks * self.shape[0]), self.col[order], order
-
-    @cached_property
-    def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sums by column, over the rows of a batch, which always fit the cache."""
-        order = self.col.argsort(stable=True)
-        return count_offsets(self.col, self.shape[1]), self.row[order], order
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 class SumRows(torch.autograd.Function):
@@ -128,16 +97,16 @@ def sum_rows(
 def sum_by_row(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
     """Return ``values`` at ``cells`` times ``dense`` ``(num_columns, k)``: ``(num_rows, k)``."""
     offsets, columns, order = cells.by_row
-    sums = sum_rows(offsets, columns, values[order], dense)  # (num_blocks * num_rows, k)
-    if len(sums) == cells.shape[0]:  # one block
-        return sums
-    return sums.unflatten(0, (-1, cells.shape[0])).sum(0)
+    if order is None:
+        return sum_rows(offsets, columns, values, dense)  # (num_rows, k)
+    sums = sum_rows(offsets, columns, values.index_select(0, order), dense)
+    return sums.unflatten(0, (-1, cells.shape[0])).sum(0)  # of (num_blocks, num_rows, k)
 
 
 def sum_by_column(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
     """Return the transpose, times ``dense`` ``(num_rows, k)``: ``(num_columns, k)``."""
     offsets, rows, order = cells.by_column
-    return sum_rows(offsets, rows, values[order], dense)
+    return sum_rows(offsets, rows, values.index_select(0, order), dense)
 
 
 def dot_cells(cells: Cells, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -148,4 +117,4 @@ def dot_cells(cells: Cells, left: torch.Tensor, right: torch.Tensor) -> torch.Te
         offsets, rows, left.new_zeros(len(rows)), cells.shape[::-1], check_invariants=False
     )
     dots = torch.sparse.sampled_addmm(pattern, right, left.t(), beta=0).values()
-    return torch.empty_like(dots).index_copy_(0, order, dots)
+    return torch.empty_like(dots).scatter_(0, order, dots)
