@@ -41,7 +41,7 @@ def column_of(data: pd.DataFrame, name: str) -> np.ndarray:
         values = column.to_numpy(object)
         i = next((i for i, value in enumerate(values) if not isinstance(value, Real)), 0)
         raise ValueError(
-            f"{name} must be numbers, got {values[i]!r} ({column.dtype}) in data.iloc[{i}]; "
+            f"{name} must be numbers, got {values[i]!r} ({data[name].dtype}) in data.iloc[{i}]; "
             + NUMBERED.format(name)
         )
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
@@ -60,7 +60,7 @@ def check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> tuple[np.nd
         column = column_of(data, name)
         if len(column) == 0:
             raise ValueError("the table of ratings is empty")
-        bad = ~((column >= 1) & (column <= limit) & (column % 1 == 0))
+        bad = ~((column >= 1) & (column <= limit) & (column == np.floor(column)))
         if bad.any():
             i = int(bad.argmax())
             raise ValueError(

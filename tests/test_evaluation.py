@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -162,3 +163,36 @@ def test_the_sum_is_as_exact_as_float64():
     predictions, ratings = torch.tensor([4097.0, 2]), torch.tensor([1.0, 1])
     # In float32 4096**2 + 1 is 4096**2.
     assert d2l.masked_rmse([(predictions, ratings)]) == math.sqrt((4096**2 + 1) / 2)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_prediction_that_is_no_number_is_refused_where_it_counts(number):
+    class Broken(Plus):
+        def forward(self, ratings):
+            predictions = super().forward(ratings)
+            predictions[0, broken] = number
+            return predictions
+
+    broken = 2  # no cell of the test matrix
+    assert d2l.evaluator(Broken(), rows(3), TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
+    broken = 1
+    message = "of 3 predictions 1 are not finite: look for NaN in the data, or lower the learn"
+    with pytest.raises(FloatingPointError, match=message):
+        d2l.evaluator(Broken(), rows(3), TEST, CPU)
+    with pytest.raises(FloatingPointError, match="of 2 predictions 1 are not finite"):
+        d2l.masked_rmse([(torch.tensor([number, 1]), torch.tensor([5.0, 1]))])
+    with pytest.raises(FloatingPointError, match="of 2 predictions 1 are not finite"):
+        masked_mae([(torch.tensor([number, 1]), torch.tensor([5.0, 1]))])
+
+
+@pytest.mark.parametrize("pairs", [(torch.ones(2, 3), torch.ones(2, 3)), [(TEST, TEST, TEST)], [5]])
+def test_what_is_no_pair_is_refused(pairs):
+    """Two tensors without the list would be compared row by row, the first with the second."""
+    with pytest.raises(TypeError, match=r"pairs must be \(predictions, ratings\), got"):
+        d2l.masked_rmse(pairs)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, pd.DataFrame])
+def test_a_test_matrix_may_be_whatever_holds_its_numbers(kind):
+    test = kind(TEST.tolist()) if kind is list else kind(TEST.numpy())
+    assert d2l.evaluator(Plus(), rows(), test, CPU) == pytest.approx(math.sqrt(17 / 3))

@@ -4,9 +4,12 @@ import io
 import math
 from functools import partial
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import autorec_d2l as d2l
 from autorec_d2l import devices as devices_module
@@ -238,6 +241,140 @@ def test_mf_learns_from_the_real_movielens(real_parts):
     assert test_rmse[2] < test_rmse[1]
 
 
+# What it takes
+
+
+ROWS = np.array([[5, 0, 3, 0], [0, 4, 1, 2], [0, 0, 0, 5]])
+TEST = np.array([[0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
+
+
+class Loader:
+    """A loader of one's own: every epoch anew."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        yield from self.batches
+
+
+def run_autorec(rows, test_iter, inter_mat, dtype=torch.float32, **options):
+    torch.manual_seed(0)
+    net = d2l.AutoRec(2, 4, dropout=0).to(dtype)
+    trainer = torch.optim.Adam(net.parameters(), lr=0.01)
+    options = {"num_epochs": 2, "devices": CPU, "inter_mat": inter_mat} | options
+    history = d2l.train_recsys_rating(net, rows, test_iter, d2l.L2Loss(), trainer, **options)
+    return history[["train_rmse", "test_rmse"]].to_numpy()
+
+
+def run_mf(train_iter, test_iter):
+    torch.manual_seed(0)
+    net = d2l.MF(2, 4, 3)
+    trainer = torch.optim.Adam(net.parameters(), lr=0.01)
+    history = d2l.train_recsys_rating(net, train_iter, test_iter, d2l.L2Loss(), trainer, 2, CPU)
+    return history[["train_rmse", "test_rmse"]].to_numpy()
+
+
+KINDS = {
+    "tensors": lambda rows: [rows[:2], rows[2:]],
+    "lists of one": lambda rows: [[rows[:2]], [rows[2:]]],
+    "tuples of one": lambda rows: [(rows[:2],), (rows[2:],)],
+    "arrays": lambda rows: [rows[:2].numpy(), rows[2:].numpy()],
+    "TensorDataset": lambda rows: DataLoader(TensorDataset(rows), 2),
+    "tensor in a DataLoader": lambda rows: DataLoader(rows, 2),
+    "list in a DataLoader": lambda rows: DataLoader(list(rows), 2),
+    "a loader of one's own": lambda rows: Loader([rows[:2], rows[2:]]),
+    "load_array": lambda rows: d2l.load_array((rows,), 2, is_train=False),
+    "load_array of an array": lambda rows: d2l.load_array(rows.numpy(), 2, is_train=False),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "int32", "uint8"])
+def test_autorec_takes_the_batches_that_a_user_of_pytorch_has(kind, dtype):
+    rows, test = (torch.from_numpy(matrix.astype(dtype)) for matrix in (ROWS, TEST))
+    plain = [torch.tensor(ROWS[:2]).float(), torch.tensor(ROWS[2:]).float()]
+    expected = run_autorec(plain, plain, torch.tensor(TEST).float())
+    batches = KINDS[kind](rows)
+    assert run_autorec(batches, batches, test).tolist() == expected.tolist()
+    assert run_autorec(batches, batches, test.numpy()).tolist() == expected.tolist()
+
+
+def test_a_network_of_doubles_gets_doubles():
+    rows = d2l.load_array((torch.tensor(ROWS).float(),), 2, is_train=False)
+    found = run_autorec(rows, rows, TEST, torch.float64)
+    assert found.tolist() == pytest.approx(run_autorec(rows, rows, TEST), abs=1e-6)
+
+
+@pytest.mark.parametrize("ids", ["int64", "int32", "int16", "uint8"])
+@pytest.mark.parametrize("stars", ["float32", "float64", "int64"])
+def test_mf_takes_ids_and_stars_of_any_number_type(ids, stars):
+    users, items, scores = [0, 0, 1, 2, 3], [0, 2, 1, 0, 1], [5, 3, 4, 1, 2]
+    plain = torch.tensor(users), torch.tensor(items), torch.tensor(scores).float()
+    arrays = np.array(users, ids), np.array(items, ids), np.array(scores, stars)
+    expected = run_mf([plain], [plain]).tolist()
+    assert run_mf([arrays], [arrays]).tolist() == expected
+    frame = pd.DataFrame(dict(zip(("u", "i", "s"), arrays, strict=True)))
+    columns = [(frame["u"], frame["i"], frame["s"])]
+    assert run_mf(columns, columns).tolist() == expected
+    loaded = DataLoader(TensorDataset(*map(torch.from_numpy, arrays)), 5)
+    assert run_mf(loaded, loaded).tolist() == expected
+    assert run_mf(*[d2l.load_array(arrays, 5, is_train=False)] * 2).tolist() == expected
+
+
+@pytest.mark.parametrize("batch", ["words", {"rows": ROWS}, None, [["a", "b"]], [object()]])
+def test_a_batch_of_anything_else_is_refused(batch):
+    with pytest.raises(TypeError, match="a batch has to be a tensor or an array of numbers, or"):
+        run_autorec([batch], None, None)
+    with pytest.raises(TypeError, match="a batch has to be a tensor or an array of numbers, or"):
+        run_autorec([ROWS], [batch], TEST)
+
+
+def test_a_generator_lasts_for_one_epoch():
+    rows = torch.tensor(ROWS).float()
+    once = run_autorec((batch for batch in [rows]), [rows], TEST, num_epochs=1)
+    assert once.tolist() == run_autorec([rows], [rows], TEST, num_epochs=1).tolist()
+    with pytest.raises(ValueError, match=r"train_iter gives no batch in epoch 2: .* a generator"):
+        run_autorec((batch for batch in [rows]), [rows], TEST)
+    with pytest.raises(ValueError, match=r"test_iter gives no batch, or can be used only once"):
+        run_autorec([rows], (batch for batch in [rows]), TEST)
+
+
+def test_a_target_of_another_shape_than_the_prediction_is_refused():
+    """torch would compare every prediction with every rating, with no more than a warning."""
+    ids, column = torch.tensor([0, 1, 2]), torch.tensor([[5.0], [4], [1]])
+    with pytest.raises(ValueError, match=r"predicts \(3,\), but the target, .*, is \(3, 1\)"):
+        run_mf([(ids, ids, column)], None)
+    with pytest.raises(ValueError, match="differ in shape"):
+        run_mf([(ids, ids, column[:, 0])], [(ids, ids, column)])
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_a_test_iter_of_another_length_than_the_test_matrix_is_refused(rows):
+    with pytest.raises(ValueError, match=rf"predictions \(3, 4\) and ratings \({rows}, 4\) diff"):
+        run_autorec([ROWS], [ROWS], np.ones((rows, 4)))
+
+
+def test_batches_of_the_other_model_are_refused():
+    ids, stars = torch.tensor([0, 1, 2]), torch.tensor([5.0, 4, 1])
+    with pytest.raises(ValueError, match="must be users, items and scores; got 1 tensors"):
+        run_autorec([ROWS], [ROWS], None)
+    with pytest.raises(ValueError, match="must be rows of a matrix of ratings; got 3 tensors"):
+        run_autorec([ROWS], [(ids, ids, stars)], TEST)
+
+
+@pytest.mark.parametrize("devices", ["cpu", torch.device("cpu"), ["cpu"], CPU, None])
+def test_one_device_needs_no_list(devices):
+    rows = d2l.load_array(ROWS, 2, is_train=False)
+    found = run_autorec(rows, rows, TEST, devices=devices)
+    assert found.tolist() == run_autorec(rows, rows, TEST).tolist()
+
+
+@pytest.mark.parametrize("num_epochs", [np.int64(2), np.uint8(2)])
+def test_epochs_may_come_out_of_numpy(num_epochs):
+    assert len(run_autorec([ROWS], [ROWS], TEST, num_epochs=num_epochs)) == 2
+
+
 # Where it runs
 
 
@@ -398,9 +535,9 @@ def test_ctrl_c_returns_the_finished_epochs(autorec, during, finished, capsys):
     assert history["train_rmse"].tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("num_epochs", [0, -1])
+@pytest.mark.parametrize("num_epochs", [0, -1, 2.5, True, None, "2"])
 def test_fewer_than_one_epoch_is_refused(autorec, num_epochs):
-    with pytest.raises(ValueError, match=f"num_epochs must .* at least 1, got {num_epochs}"):
+    with pytest.raises(ValueError, match=f"num_epochs must .* at least 1, got {num_epochs!r}"):
         d2l.train_recsys_rating(**autorec(), num_epochs=num_epochs)
 
 
