@@ -67,9 +67,9 @@ def open_epochs(name):
     return {key: value for key, value in study.D2L[name].items() if key != "num_epochs"}
 
 
-ITEM, USER, MF = "AutoRec, improved", "AutoRec, user-based", "MF with mean, tuned"
+ITEM, USER, MF = "AutoRec, improved", "AutoRec, user-based", "MF with global mean, tuned"
 LINEAR, KNN, SVDPP = "linear autoencoder", "Surprise KNNBaseline, item-based", "Surprise SVD++"
-BAYES, TUNED = "Bayesian factorisation (myFM)", "AutoRec, tuned"
+BAYES, TUNED = "Bayesian factorisation (myfm)", "AutoRec, tuned"
 MODELS = {
     "global mean": Model("baselines", study.fit_mean, {}, []),
     "user and item biases": Model(
@@ -124,7 +124,9 @@ MODELS = {
         ],
     ),
     "MF, d2l's settings": Model("MF", study.fit_mf, {}, [study.D2L["MF"]]),
-    "MF, d2l's settings, stopped": Model("MF", study.fit_mf, {}, [open_epochs("MF")], 40),
+    "MF, d2l's settings, stopped on validation": Model(
+        "MF", study.fit_mf, {}, [open_epochs("MF")], 40
+    ),
     MF: Model(
         "MF",
         study.fit_mf,
@@ -133,7 +135,7 @@ MODELS = {
         25,
     ),
     "AutoRec, d2l's settings": Model("AutoRec", study.fit_autorec, {}, [study.D2L["AutoRec"]]),
-    "AutoRec, d2l's settings, stopped": Model(
+    "AutoRec, d2l's settings, stopped on validation": Model(
         "AutoRec", study.fit_autorec, {}, [open_epochs("AutoRec")], 100
     ),
     TUNED: Model(
@@ -150,12 +152,14 @@ MODELS = {
     USER: Model(
         "AutoRec",
         study.fit_autorec,
-        {"user_based": True, "subtract_means": True, "one_cycle": True, "batch_size": 64},
+        {"user_based": True, "subtract_means": True},
         [
-            {"num_epochs": 30, "dropout": 0.3, "input_dropout": 0.5, "lr": 0.003},
-            {"num_epochs": 20, "dropout": 0.3, "input_dropout": 0.5, "lr": 0.003},
-            {"num_epochs": 20, "dropout": 0.3, "input_dropout": 0.3, "lr": 0.004},
+            {"dropout": 0.05, "input_dropout": 0.0},
+            {"dropout": 0.3, "input_dropout": 0.3},
+            {"dropout": 0.3, "input_dropout": 0.5, "batch_size": 64, "lr": 0.003}
+            | {"one_cycle": True, "num_epochs": 30},
         ],
+        40,
     ),
     ITEM: Model(
         "AutoRec",
@@ -170,8 +174,8 @@ MODELS = {
 }
 MEMBERS = {MF: 3, ITEM: 3, USER: 3}  # how often a model is trained, from other seeds
 AVERAGES = {  # name: family, and how many members of which models; their weights are fitted
-    "MF, three seeds": ("averages", {MF: 3}),
-    "AutoRec, improved, three seeds": ("averages", {ITEM: 3}),
+    "MF ensemble": ("averages", {MF: 3}),
+    "AutoRec ensemble": ("averages", {ITEM: 3}),
     "average, one and one": ("averages", {ITEM: 1, USER: 1}),
     "average, three and three": ("averages", {ITEM: 3, USER: 3}),
     "blend": ("blend", {LINEAR: 1, KNN: 1, SVDPP: 1, BAYES: 1, TUNED: 1, MF: 3, ITEM: 3, USER: 3}),
@@ -259,14 +263,14 @@ def run_model(name, model, parts, seed):
 
 def describe(model, outcome):
     """Return what the file says of a model, beside where it was fitted."""
-    trial = {key: value for key, value in outcome.choice.trial.items() if key != "num_epochs"}
+    chosen = model.shared | outcome.choice.trial | {"num_epochs": outcome.choice.num_epochs}
     return {
         "trials": len(model.trials) if len(outcome.choice.tried) else 0,
         "rmse": outcome.test_rmse,
         "mae": outcome.test_mae,
         "cpu_seconds": outcome.cpu_seconds,
         "epochs": outcome.choice.num_epochs,
-        "settings": as_json(model.shared | trial),
+        "settings": as_json(chosen),
     }
 
 
