@@ -117,7 +117,7 @@ def evaluator(
         ``evaluator(net, load_array((train_inter,), 1024, is_train=False), test_inter)``
     """
     with evaluating(net):
-        batches = [net(ratings).cpu() for (ratings,) in batches_on(devices, net, test_iter, 1)]
+        batches = [net(ratings).cpu() for ratings in rows_for(net, test_iter, devices)]
     predictions = torch.cat(batches)  # (num_items, num_users)
     return masked_rmse([(predictions, inter_mat)], scale)
 
@@ -136,33 +136,39 @@ def evaluator_mf(
     with evaluating(net):
         pairs = (
             (net(users, items).cpu(), scores)
-            for users, items, scores in batches_on(devices, net, test_iter, 3, scale)
+            for users, items, scores in triples_for(net, test_iter, devices, scale)
         )
-        return masked_rmse(pairs, scale=None)  # a score of 0 would be a rating
+        return masked_rmse(pairs, scale=None)  # every score is a rating
 
 
-def batches_on(
-    devices: list[torch.device] | None,
-    net: nn.Module,
-    test_iter: Iterable,
-    count: int,
-    scale: Scale | None = None,
-) -> Iterator[list[torch.Tensor]]:
-    """Give each batch as ``count`` tensors in the number type of ``net``, its input on the device.
+def rows_for(net, test_iter, devices) -> Iterator[torch.Tensor]:
+    """Give each batch of rows in the number type of ``net`` and on the first device.
 
-    Raises ``ValueError`` for batches of more or fewer tensors, where there is no batch, and for
-    ratings, the last tensor, off the ``scale``.
+    Raises ``ValueError`` for batches of several tensors, and where there is no batch.
     """
-    device, number = device_list(devices)[0], -1
-    for number, batch in enumerate(test_iter):
-        tensors = as_numbers(batch, net)
-        if len(tensors) != count:
-            wanted = {1: "rows of a matrix of ratings", 3: "users, items and scores"}[count]
-            raise ValueError(f"a batch of test_iter must be {wanted}; got {len(tensors)} tensors")
+    for (ratings,) in _batches(net, test_iter, 1, "rows of the matrix of ratings"):
+        yield ratings.to(device_list(devices)[0])
+
+
+def triples_for(net, test_iter, devices, scale) -> Iterator[list[torch.Tensor]]:
+    """Give each batch of ``(users, items, scores)``, the network's input on the first device.
+
+    Raises ``ValueError`` for other batches, scores off the ``scale``, and where there is no batch.
+    """
+    device = device_list(devices)[0]
+    for users, items, scores in _batches(net, test_iter, 3, "users, items and scores"):
         if scale is not None:
-            scale.check(tensors[-1], f"scores of batch {number} of test_iter")
-        yield [*(tensor.to(device) for tensor in tensors[:2]), *tensors[2:]]
-    if number < 0:
+            scale.check(scores, "scores of test_iter")
+        yield users.to(device), items.to(device), scores
+
+
+def _batches(net, test_iter, count, parts) -> Iterator[list[torch.Tensor]]:
+    tensors = None
+    for tensors in (as_numbers(batch, net) for batch in test_iter):
+        if len(tensors) != count:
+            raise ValueError(f"a batch of test_iter must be {parts}; got {len(tensors)} tensors")
+        yield tensors
+    if tensors is None:
         raise ValueError(
             "the test set is empty: test_iter gives no batch, or can be used only once, as a "
             "generator; a list or a DataLoader starts anew"

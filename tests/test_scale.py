@@ -75,7 +75,7 @@ DOORS = {
     "a test matrix": (ask_autorec, "ratings to compare with must be {}, got {} at index [1, 0]"),
     "test triples": (
         ask_mf,
-        "scores of batch 0 of test_iter must be {}, got {} at index 1",
+        "scores of test_iter must be {}, got {} at index 1",
     ),
     "masked_rmse": (
         lambda ratings, **scale: d2l.masked_rmse([(torch.ones(3), np.array(ratings))], **scale),

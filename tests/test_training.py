@@ -359,7 +359,7 @@ def test_batches_of_the_other_model_are_refused():
     ids, stars = torch.tensor([0, 1, 2]), torch.tensor([5.0, 4, 1])
     with pytest.raises(ValueError, match="must be users, items and scores; got 1 tensors"):
         run_autorec([ROWS], [ROWS], None)
-    with pytest.raises(ValueError, match="must be rows of a matrix of ratings; got 3 tensors"):
+    with pytest.raises(ValueError, match="must be rows of the matrix of ratings; got 3 tensors"):
         run_autorec([ROWS], [(ids, ids, stars)], TEST)
 
 
