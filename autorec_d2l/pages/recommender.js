@@ -1,0 +1,185 @@
+// The live recommender: ratings on one side, the ten best films on the other.
+
+const NUM_TITLES = 10;
+const NUM_OPTIONS = 8;
+const LEAST = [20, 50, 100, 200];
+
+class Recommender {
+  constructor(root, data) {
+    this.root = root;
+    this.network = new Network(data);
+    // "Third Man, The (1949)" is what the data say, "The Third Man (1949)" what people say.
+    const article = /^(.*), (The|A|An|Das|Der|Die|Il|La|Le|Les|L'|El)( \(.*\))?$/;
+    this.titles = data.titles.map((title) => title.replace(article, "$2 $1$3"));
+    this.names = this.titles.map(simple);
+    this.counts = data.counts;
+    this.examples = data.examples;
+    this.ratings = new Map(); // item: stars, 0 until the reader has chosen; the newest comes first
+    this.$ = (selector) => root.querySelector(selector);
+    this.typical = this.network.predict([]);
+    this.build();
+    this.update();
+  }
+
+  build() {
+    const box = this.$("[role=combobox]");
+    box.placeholder = `Search ${this.titles.length} films`;
+    box.setAttribute("aria-label", box.placeholder);
+    const option = (item) => {
+      const stars = this.ratings.get(item);
+      return { item, text: this.titles[item] + (stars ? ` · you: ${stars} ★` : "") };
+    };
+    combobox(box, this.$("#found"),
+      (query) => find(this.names, this.counts, query, NUM_OPTIONS).map(option),
+      (item) => this.add(item));
+    for (const { name, ratings } of this.examples) {
+      const chip = create("button", { type: "button" }, name);
+      chip.addEventListener("click", () => this.set(ratings));
+      this.$(".chips").append(chip);
+    }
+    const clear = create("button", { type: "button", class: "clear" }, "Clear");
+    clear.addEventListener("click", () => this.set([]));
+    this.$(".chips").append(clear);
+    for (const least of LEAST.filter((least) => this.count(least) >= NUM_TITLES)) {
+      this.$(".least").append(create("option", { value: least }, `${least} ratings`));
+    }
+    for (const name of [".order", ".least"]) {
+      this.$(name).addEventListener("change", () => this.update());
+    }
+    const size = Math.round((2 * this.titles.length * this.network.numHidden) / 1000);
+    this.$(".foot").textContent = `An AutoRec with ${this.network.numHidden} hidden units reads `
+      + `your ratings and completes your row: ${size} kB of weights, no server. Nothing that you `
+      + "do here leaves this page.";
+  }
+
+  count(least) {
+    return this.counts.filter((count) => count >= least).length;
+  }
+
+  // Replace all ratings by an example's, or by none.
+  set(ratings) {
+    this.ratings = new Map(ratings);
+    this.update();
+  }
+
+  // Put a film among the reader's, or find it there, and lead to its stars.
+  add(item) {
+    this.ratings = new Map([[item, this.ratings.get(item) ?? 0], ...this.ratings]);
+    this.update();
+    const stars = this.$(".rated li");
+    (stars.querySelector("input:checked") ?? stars.querySelector("input")).focus();
+  }
+
+  rate(item, stars) {
+    this.ratings.set(item, stars);
+    this.$(`fieldset[data-item="${item}"]`).dataset.stars = stars; // keeps the focus where it is
+    this.answer();
+  }
+
+  remove(item) {
+    this.ratings.delete(item);
+    this.update();
+    this.$("[role=combobox]").focus();
+  }
+
+  update() {
+    const own = [...this.ratings].map(([item, stars]) => this.ownFilm(item, stars));
+    const hint = "No ratings yet. Search for a film that you know, or start as somebody else.";
+    this.$(".rated").replaceChildren(
+      ...(own.length ? own : [create("li", { class: "hint" }, hint)]));
+    this.$(".clear").hidden = own.length === 0;
+    this.answer();
+  }
+
+  ownFilm(item, stars) {
+    const group = create("fieldset", { "data-item": item, "data-stars": stars },
+      create("legend", {}, this.titles[item]));
+    for (let value = 1; value <= 5; value++) {
+      const input = create("input", { type: "radio", name: `film-${item}`, value,
+        "aria-label": value === 1 ? "1 star" : `${value} stars` });
+      input.checked = value === stars;
+      input.addEventListener("change", () => this.rate(item, value));
+      group.append(create("label", { class: "star" }, input,
+        create("span", { "aria-hidden": "true" }, "★")));
+    }
+    const remove = create("button",
+      { type: "button", class: "remove", "aria-label": `Remove ${this.titles[item]}` }, "✕");
+    remove.addEventListener("click", () => this.remove(item));
+    group.append(remove);
+    return create("li", {}, group);
+  }
+
+  // The best films for the ratings that have stars, and why.
+  best() {
+    const ratings = [...this.ratings].filter(([, stars]) => stars);
+    const stars = this.network.predict(ratings);
+    const lift = stars.map((x, item) => x - this.typical[item]);
+    const score = this.$(".order").value === "lift" ? lift : stars;
+    const least = Number(this.$(".least").value);
+    const top = [...this.titles.keys()]
+      .filter((item) => !this.ratings.has(item) && this.counts[item] >= least)
+      .sort((a, b) => score[b] - score[a]) // stable, as in the library
+      .slice(0, NUM_TITLES);
+    const reasons = this.network.reasons(ratings, top);
+    return top.map((item, i) => ({ item, stars: stars[item], reasons: reasons[i] }));
+  }
+
+  answer() {
+    const number = [...this.ratings.values()].filter(Boolean).length;
+    this.$(".answer .title").textContent = number
+      ? `Your top ten, from ${number} rating${number > 1 ? "s" : ""}`
+      : "Everybody’s top ten, until you rate";
+    const list = this.$(".top");
+    const before = new Map([...list.children].map((li) =>
+      [li.dataset.item, li.getBoundingClientRect().top]));
+    const top = this.best();
+    list.replaceChildren(...top.map((film, i) => this.suggestion(film, i + 1)));
+    if (!isStill()) this.glide(list, before);
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => this.say(top), 700); // not at every key
+  }
+
+  suggestion({ item, stars, reasons }, place) {
+    const shown = Math.min(5, Math.max(1, stars));
+    const film = create("span", { class: "film" }, this.titles[item],
+      ...this.why(reasons).map((text) => create("span", { class: "why" }, text)));
+    const bar = create("span", { class: "bar", "aria-hidden": "true" });
+    bar.style.setProperty("--part", `${(100 * (shown - 1)) / 4}%`);
+    const rate = create("button", { type: "button", class: "rate",
+      "aria-label": `Rate ${this.titles[item]} yourself` }, "☆");
+    rate.addEventListener("click", () => this.add(item));
+    return create("li", { "data-item": item },
+      create("span", { class: "place", "aria-hidden": "true" }, String(place)), film,
+      create("span", { class: "guess" }, `${shown.toFixed(2)} ★`, bar), rate);
+  }
+
+  // The ratings that raised a film most, and the one that lowered it most.
+  why(reasons) {
+    const part = (word, sign, most) => {
+      const moved = reasons.filter((reason) => sign * reason.moved >= 0.005).slice(0, most);
+      const texts = moved.map((reason) => `${this.titles[reason.item].replace(/ \(\d+\)$/, "")} `
+        + `${sign > 0 ? "+" : "−"}${Math.abs(reason.moved).toFixed(2)}`);
+      return texts.length ? [`${word} ${texts.join(", ")}`] : [];
+    };
+    return [...part("↑", 1, 2), ...part("↓", -1, 1)];
+  }
+
+  // Films that stay in the list move to their new place; new ones fade in.
+  glide(list, before) {
+    for (const li of list.children) {
+      const from = before.get(li.dataset.item);
+      const by = from === undefined ? 0 : from - li.getBoundingClientRect().top;
+      const start = from === undefined ? { opacity: 0 } : { transform: `translateY(${by}px)` };
+      if (from === undefined || by) li.animate([start, {}], { duration: 350, easing: "ease-out" });
+    }
+  }
+
+  say(top) {
+    const words = top.slice(0, 3).map(({ item, stars }) =>
+      `${this.titles[item]}, ${Math.min(5, stars).toFixed(1)} stars`);
+    this.$(".status").textContent = `${this.$(".answer .title").textContent}: ${words.join("; ")}`;
+  }
+}
+
+const root = mount();
+root.host.recommender = new Recommender(root, fragment.data);

@@ -1,0 +1,70 @@
+"""A browser without a network, and what can be wrong with a page in it."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+OVERFLOW = """() => {
+    const wide = document.documentElement.scrollWidth, room = window.innerWidth;
+    if (wide <= room) return [];
+    const out = [...document.querySelectorAll('main *')]
+        .filter(e => e.getBoundingClientRect().right > room + 1).slice(0, 5)
+        .map(e => e.tagName + '.' + e.className);
+    return [`page is ${wide} px wide in ${room}: ${out}`];
+}"""
+
+AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false})).violations
+    .filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150))])"""
+
+
+@contextmanager
+def launch():
+    """Start Chromium; skip without one, or fail where AUTOREC_D2L_REQUIRE_BROWSER=1."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        missing = f"no browser: none of {', '.join(names)} on the path"
+        if os.environ.get("AUTOREC_D2L_REQUIRE_BROWSER") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    quiet = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    quiet += " disable-component-update disable-sync"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=[f"--{word}" for word in quiet.split()]
+        )
+        yield browser
+        browser.close()
+
+
+def visit(browser, path, scheme="light", width=1280, motion="reduce", **context):
+    """Open a page from the disk with no network; return it and the list of its faults so far."""
+    context = browser.new_context(
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+        reduced_motion=motion,
+        **context,
+    )
+    page, faults = context.new_page(), []
+
+    def only_local(route):
+        if urlsplit(route.request.url).scheme in {"file", "data", "blob"}:
+            route.continue_()
+        else:
+            faults.append(f"asked for {route.request.url}")
+            route.abort()
+
+    context.route("**/*", only_local)
+    page.on("requestfailed", lambda request: faults.append(f"did not get {request.url}"))
+    page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+    page.on(
+        "console",
+        lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None,
+    )
+    page.goto(path.as_uri(), wait_until="load")
+    return page, faults
