@@ -22,6 +22,7 @@ from autorec_d2l.sparse import (
     matrix,
 )
 from autorec_d2l.sparse.cells import Cells
+from autorec_d2l.sparse.dropout import QuickDropout
 from autorec_d2l.sparse.products import DotCells, SumRows
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -268,6 +269,38 @@ def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():
     undropped = SparseAutoRec(NUM_HIDDEN, NUM_USERS, 0.0)
     undropped.load_state_dict(net.state_dict())
     torch.testing.assert_close(net(ratings), undropped(ratings))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("p", [0.05, 0.3])
+def test_quick_dropout_drops_as_many_and_keeps_the_mean(p, device):
+    torch.manual_seed(0)
+    ones = torch.ones(999, 1001, device=device, requires_grad=True)
+    out = QuickDropout(p)(ones)
+    dropped = float((out == 0).double().mean())
+    assert dropped == pytest.approx(p, abs=5 * (p * (1 - p) / ones.numel()) ** 0.5)
+    assert out.unique().tolist() == pytest.approx([0.0, 1 / (1 - p)], rel=1e-4)
+    # No pattern: neighbours, which come from one draw of 64 bits, are dropped independently.
+    both = float(((out[:, 1:] == 0) & (out[:, :-1] == 0)).double().mean())
+    assert both == pytest.approx(p * p, abs=5 * p / ones.numel() ** 0.5)
+    out.sum().backward()
+    assert torch.equal(ones.grad, out.detach())
+    assert torch.equal(QuickDropout(p).eval()(ones), ones)
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.0, 1.0), (1.0, 0.0)])
+def test_quick_dropout_of_nothing_and_of_everything(p, expected):
+    assert QuickDropout(p)(torch.ones(5)).unique().tolist() == [expected]
+
+
+def test_quick_dropout_is_asked_for():
+    """Without it the network drops what the dense one drops."""
+    kinds = {
+        quick: {type(part) for part in SparseAutoRec(3, 4, quick_dropout=quick).children()}
+        for quick in (False, True)
+    }
+    assert nn.Dropout in kinds[False]
+    assert kinds[True] - kinds[False] == {QuickDropout}
 
 
 def test_the_bounded_model_stays_on_the_scale_and_trains_on_part_of_its_input():

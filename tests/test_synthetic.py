@@ -1,4 +1,4 @@
-"""Ratings that nobody gave have the shape and the skew that they claim."""
+"""Made-up ratings have the shape and the skew that they claim."""
 
 import pytest
 import torch

@@ -16,6 +16,7 @@ from autorec_d2l.checks import whole_number
 from autorec_d2l.evaluation import evaluating, masked_rmse
 from autorec_d2l.models import AutoRec
 from autorec_d2l.sparse.cells import Cells
+from autorec_d2l.sparse.dropout import QuickDropout
 from autorec_d2l.sparse.matrix import RatingMatrix
 from autorec_d2l.sparse.products import DotCells, SumRows, keep_freed_memory
 
@@ -60,6 +61,7 @@ class SparseAutoRec(AutoRec):
     - ``column_means``, ``(num_users,)`` stars, for example :meth:`RatingMatrix.column_means`: taken
       off the input, and so is what then remains as the mean of a row, shrunk towards 0 as if by
       ``damping`` more ratings; both are added to the output. Targets stay as they are.
+    - ``quick_dropout``: see :class:`QuickDropout`; without it dropout is that of :class:`AutoRec`.
     """
 
     def __init__(
@@ -74,10 +76,12 @@ class SparseAutoRec(AutoRec):
         more_hidden: Sequence[int] = (),
         column_means: torch.Tensor | None = None,
         damping: float = 10.0,
+        quick_dropout: bool = False,
     ):
         keep_freed_memory()
         super().__init__(num_hidden, num_users, dropout)
-        self.input_dropout = nn.Dropout(input_dropout)
+        kind = QuickDropout if quick_dropout else nn.Dropout
+        self.dropout, self.input_dropout = kind(dropout), kind(input_dropout)
         self.activation, self.output, self.damping = activation, output, damping
         sizes = [num_hidden]
         sizes += [whole_number(size, f"more_hidden[{i}]") for i, size in enumerate(more_hidden)]
@@ -144,7 +148,7 @@ class HalfSumOfSquares(nn.Module):
 
     def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return a scalar for two tensors of equal shape."""
-        return ((predictions - targets) ** 2).sum() / (2 * self.cells)
+        return nn.functional.mse_loss(predictions, targets, reduction="sum") / (2 * self.cells)
 
 
 def evaluator_sparse(

@@ -1,4 +1,4 @@
-"""Ratings that nobody gave, with the shape and the skew of MovieLens, to measure cost with."""
+"""Made-up ratings with the shape and the skew of MovieLens, to measure cost with."""
 
 from __future__ import annotations
 

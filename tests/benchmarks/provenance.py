@@ -1,13 +1,20 @@
 """Write a results file that says where it comes from."""
 
+import hashlib
 import os
 import platform
+import subprocess
 import sys
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-RESULTS = Path(__file__).parents[2] / "autorec_d2l" / "results"
+import autorec_d2l as d2l
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "autorec_d2l" / "results"
+READ = {"ml-100k": d2l.read_data_ml100k, "ml-1m": d2l.read_data_ml1m}
 
 
 def machine():
@@ -20,15 +27,56 @@ def machine():
     return f"{name}, {cores} cores"
 
 
-def write_results(table, name, packages=("torch", "numpy")):
-    """Write `table` with the command that made it; paths in the command become PATH."""
+def commit():
+    """Return the commit that is checked out, with `+changes` if files differ from it.
+
+    Results files do not count: a benchmark may write several.
+    """
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", ".", ":(exclude)autorec_d2l/results")
+        return git("rev-parse", "--short", "HEAD") + ("+changes" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@cache
+def data_hash(name):
+    """Return the SHA-256 of the ratings, written as in MovieLens-100K's `u.data`.
+
+    Of MovieLens-100K that is the hash of `u.data` itself, whichever source it came from.
+    """
+    rows = READ[name]()[0].to_csv(sep="\t", header=False, index=False, lineterminator="\n")
+    return hashlib.sha256(rows.encode()).hexdigest()
+
+
+def write_results(table, name, packages=("torch", "numpy"), others="", data=("ml-100k",)):
+    """Write `table` with all that is needed to make it again.
+
+    That is the command (paths in it become PATH), the versions of this interpreter's `packages`
+    and, in words, of `others`, the commit, the hashes of the `data` sets ("synthetic" has none),
+    the machine and the date.
+    """
     words = ["PATH" if os.sep in word else word for word in sys.argv[1:]]
     command = " ".join([f"python tests/benchmarks/{Path(sys.argv[0]).name}", *words])
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    versions = [f"python {platform.python_version()}"]
+    versions += [f"{package} {version(package)}" for package in packages]
+    hashes = [f"{one} sha256 {data_hash(one)}" if one in READ else one for one in data]
+    header = {
+        "command": command,
+        "versions": ", ".join(versions + [others] * bool(others)),
+        "commit": commit(),
+        "data": "; ".join(hashes),
+        "machine": machine(),
+        "date": date.today(),
+    }
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / name).open("w", encoding="utf-8") as file:
-        file.write(f"# command: {command}\n")
-        file.write(f"# versions: python {platform.python_version()}, {versions}\n")
-        file.write(f"# machine: {machine()}\n# date: {date.today()}\n")
+        file.writelines(f"# {key}: {value}\n" for key, value in header.items())
         table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
-    print(f"{machine()}; {versions}; wrote results/{name}")
+    print(f"{header['machine']}; {header['versions']}; wrote results/{name}")
