@@ -100,7 +100,8 @@ def train_recsys_rating(
     parallel = parallelize(net, devices)
     evaluate = _evaluation(net, test_iter, inter_mat, devices, evaluator, scale)
     history = []
-    with tqdm(range(1, num_epochs + 1), unit="epoch", disable=not verbose) as progress:
+    silent = {} if verbose else {"disable": True}  # a False would overrule TQDM_DISABLE=1
+    with tqdm(range(1, num_epochs + 1), unit="epoch", **silent) as progress:
         try:
             for epoch in progress:
                 row = _train_epoch(

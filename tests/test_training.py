@@ -2,6 +2,9 @@
 
 import io
 import math
+import os
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -549,3 +552,20 @@ def test_an_empty_train_iterator_is_refused(autorec):
 def test_a_test_matrix_of_another_shape_is_refused(autorec):
     with pytest.raises(ValueError, match="differ in shape"):
         d2l.train_recsys_rating(**autorec() | {"inter_mat": torch.ones(9, 12)}, num_epochs=1)
+
+
+@pytest.mark.parametrize(("variable", "shown"), [({}, True), ({"TQDM_DISABLE": "1"}, False)])
+def test_the_progress_bar_obeys_the_environment(variable, shown, monkeypatch):
+    code = (
+        "import torch, autorec_d2l as d2l\n"
+        "X = torch.ones(3, 4)\n"
+        "net = d2l.AutoRec(2, 4)\n"
+        "trainer = torch.optim.Adam(net.parameters())\n"
+        "d2l.train_recsys_rating(net, [X], [X], d2l.L2Loss(), trainer, 1, inter_mat=X)"
+    )
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    environment = {**os.environ, **variable}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ("epoch" in done.stderr) is shown
