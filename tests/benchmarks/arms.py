@@ -1,4 +1,4 @@
-"""The contestants of `train_time.py`: what each of them trains, and how."""
+"""The contestants of `train_time.py` and `train_time_gpu.py`: what each trains, and how."""
 
 import time
 
@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 import autorec_d2l as d2l
 from autorec_d2l import sparse
-from autorec_d2l.study.fits import train_quietly
+from autorec_d2l.scale import STARS
 
 CHOSEN = {"batch_size": 128, "lr": 0.002, "dropout": 0.1, "input_dropout": 0.3}  # by --tune
 
@@ -21,7 +21,7 @@ class Autocast(torch.nn.Module):
         self.net = net
 
     def forward(self, ratings):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(ratings.device.type, dtype=torch.bfloat16):
             return self.net(ratings)
 
 
@@ -38,21 +38,16 @@ def load_matrices(data_name, split, validation=False):
     return matrices
 
 
-def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN):
-    """Train one arm; return its history with `total_seconds`, evaluation included, by epoch."""
-    is_sparse = "sparse" in arm
+def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN, device="cpu"):
+    """Train one arm; return its history with `total_seconds`, evaluation included, by epoch.
+
+    The training rows lie on the device from the start.
+    """
+    device, is_sparse = torch.device(device), "sparse" in arm
     train, test = (matrix if is_sparse else inter for matrix, inter in matrices)
-    num_users, is_fast = train.shape[1], "fast" in arm
     torch.manual_seed(seed)
-    net = make_net(arm, num_users, fast)
-    batch_size = 512 if data_name == "1m" else fast["batch_size"] if is_fast else 256
-    if arm.startswith("PyTorch"):
-        workers = 4 if "4 workers" in arm else 0
-        train_iter = DataLoader(train, batch_size, shuffle=True, num_workers=workers)
-        test_iter = DataLoader(train, 1024, num_workers=workers)
-    else:
-        train_iter = d2l.load_array((train,), batch_size, seed=seed)
-        test_iter = d2l.load_array((train,), 1024, is_train=False)
+    net = make_net(arm, train.shape[1], fast).to(device)
+    train_iter, test_iter = loaders(arm, data_name, train.to(device), seed, fast)
     evaluate = sparse.evaluator_sparse if is_sparse else d2l.evaluator
     seconds = []
 
@@ -62,25 +57,20 @@ def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN):
         seconds.append(time.perf_counter() - start)
         return rmse
 
-    is_ours = arm.startswith("ours")
     if data_name == "1m":
         loss, trainer, scheduler = papers_objective(net, matrices[0][0], epochs, len(train_iter))
     else:
-        loss = sparse.HalfSumOfSquares(batch_size * num_users) if is_ours else d2l.L2Loss()
-        lr = fast["lr"] if is_fast else 0.002
-        trainer = torch.optim.Adam(
-            net.parameters(), lr=lr, weight_decay=1e-5, fused=True if is_ours else None
-        )
-        scheduler = None
-    history = train_quietly(
-        net, train_iter, test_iter, loss, trainer, epochs, [torch.device("cpu")], timed, test,
-        scheduler,
+        loss, trainer, scheduler = d2ls_objective(arm, net, train.shape[1], fast)
+    history = d2l.train_recsys_rating(
+        net, train_iter, test_iter, loss, trainer, epochs, [device], timed, test, scheduler,
+        scale=None if is_sparse else STARS, verbose=False,
     )  # fmt: skip
     return history.assign(total_seconds=history["seconds"].to_numpy().cumsum() + np.cumsum(seconds))
 
 
 def make_net(arm, num_users, fast):
     """Return the network of an arm."""
+    quick = "quick" in arm or "fast" in arm
     if "fast" in arm:
         return sparse.SparseAutoRec(
             500,
@@ -88,11 +78,49 @@ def make_net(arm, num_users, fast):
             fast["dropout"],
             input_dropout=fast["input_dropout"],
             output=STARS.bounded,
+            quick_dropout=quick,
         )
     if "sparse" in arm:
-        return sparse.SparseAutoRec(500, num_users)
+        return sparse.SparseAutoRec(500, num_users, quick_dropout=quick)
     net = d2l.AutoRec(500, num_users)
     return Autocast(net) if "bfloat16" in arm else net
+
+
+def batch_size_of(arm, data_name, fast):
+    """Return how many rows a batch of an arm has."""
+    if data_name == "1m":
+        return 512
+    return fast["batch_size"] if "fast" in arm else 256
+
+
+def loaders(arm, data_name, train, seed, fast):
+    """Return what goes through the training rows in training, and in evaluation."""
+    batch_size = batch_size_of(arm, data_name, fast)
+    if arm.startswith("PyTorch"):
+        workers = 4 if "4 workers" in arm else 0
+        return (
+            DataLoader(train, batch_size, shuffle=True, num_workers=workers),
+            DataLoader(train, 1024, num_workers=workers),
+        )
+    # d2l's setting where all other settings are d2l's; the others were chosen without it.
+    last_batch = "keep" if data_name == "1m" or "fast" in arm else "rollover"
+    return (
+        d2l.load_array((train,), batch_size, seed=seed, last_batch=last_batch),
+        d2l.load_array((train,), 1024, is_train=False),
+    )
+
+
+def d2ls_objective(arm, net, num_users, fast):
+    """Return loss and Adam as in d2l, and no schedule."""
+    is_ours = arm.startswith("ours")
+    cells = batch_size_of(arm, "100k", fast) * num_users
+    trainer = torch.optim.Adam(
+        net.parameters(),
+        lr=fast["lr"] if "fast" in arm else 0.002,
+        weight_decay=1e-5,
+        fused=True if is_ours else None,
+    )
+    return sparse.HalfSumOfSquares(cells) if is_ours else d2l.L2Loss(), trainer, None
 
 
 def papers_objective(net, train, epochs, num_batches):

@@ -1,6 +1,6 @@
 """How do time and memory grow: with the ratings, or with the area of the matrix?
 
-    python tests/benchmarks/scale.py [--rounds 3] [--only area ratings movielens]
+    python tests/benchmarks/scale.py [--rounds 3] [--only area ratings density movielens]
 
 Trains AutoRec with 500 hidden units on synthetic ratings with the skew of MovieLens, each
 configuration in a process of its own, and writes `autorec_d2l/results/scale.csv`: seconds an epoch
@@ -8,11 +8,13 @@ configuration in a process of its own, and writes `autorec_d2l/results/scale.csv
 
 - `area`: a million ratings in matrices of 1, 4 and 16 times the area of MovieLens-1M;
 - `ratings`: 1 to 10 million ratings in a matrix of the shape of MovieLens-10M;
+- `density`: MovieLens-100K's shape with 3 to 50 % of the cells rated, sparse and dense;
 - `movielens`: MovieLens-100K, 1M, 10M and 25M by shape and number of ratings. `dense` makes its
   batches from the sparse rows, for the whole matrix would not fit; `sparse, lean` makes Adam's step
   for each parameter as soon as its gradient is there, so that gradients never exist all at once.
 
-Large configurations are run once. Run it on a machine that does nothing else.
+Rounds alternate between the configurations, and medians are reported; configurations of
+MovieLens's size above 2 million ratings are run once. Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -49,6 +51,11 @@ def configurations(only):
     shape = MOVIELENS["10M"][0]
     for millions in (1, 2, 5, 10):
         found.append(("ratings", f"{millions}M", shape, millions * 1_000_000, 512, "sparse"))
+    items, users = MOVIELENS["100K"][0]
+    for percent in (3, 6, 12, 25, 50):
+        num_ratings = items * users * percent // 100
+        for form in ("sparse", "dense"):
+            found.append(("density", f"{percent}%", (items, users), num_ratings, 256, form))
     for name, batch_size in (("100K", 256), ("1M", 512), ("10M", 512), ("25M", 1024)):
         forms = ["sparse", "sparse, lean", *["dense"] * (name != "25M")]
         found += [("movielens", name, *MOVIELENS[name], batch_size, form) for form in forms]
@@ -135,7 +142,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    kinds = ["area", "ratings", "movielens"]
+    kinds = ["area", "ratings", "density", "movielens"]
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--measure", help=argparse.SUPPRESS)  # what a process of its own is told
@@ -147,14 +154,16 @@ def main():
         configuration
         for round_number in range(options.rounds)
         for configuration in configurations(options.only)
-        if round_number == 0 or configuration["num_ratings"] <= 2_000_000
+        if round_number == 0
+        or configuration["num_ratings"] <= 2_000_000
+        or configuration["experiment"] == "ratings"
     ]
     rows = pd.DataFrame([run_process(configuration) for configuration in tqdm(plan, unit="run")])
     rows[["num_items", "num_users"]] = rows.pop("shape").to_list()
     keys = ["experiment", "size", "form", "num_items", "num_users", "num_ratings", "batch_size"]
     table = rows.groupby(keys, sort=False).median().reset_index()
     table["seconds"] = table[[f"{part}_seconds" for part in PARTS]].sum(axis=1)
-    write_results(table, "scale.csv")
+    write_results(table, "scale.csv", data=("synthetic",))
     print(table.round(3).to_string())
 
 
