@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable
 from itertools import zip_longest
@@ -11,6 +12,8 @@ from itertools import zip_longest
 import torch
 
 import autorec_d2l as d2l
+from autorec_d2l.devices import threads_for
+from autorec_d2l.scale import STARS
 
 NUM_TITLES = 10
 MIN_RATINGS = 20  # the prediction for a film with fewer is mostly noise
@@ -19,12 +22,33 @@ MIN_RATINGS = 20  # the prediction for a film with fewer is mostly noise
 def main(arguments: list[str] | None = None) -> None:
     """Read the options and run, alone or as one of the processes that ``torchrun`` started."""
     options = _parser().parse_args(arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # not every code page has every letter of a title
+        sys.stdout.reconfigure(errors="replace")
+    log = logging.StreamHandler()
+    log.addFilter(_Once())
     try:
         with d2l.process_group(options.device) as devices:
-            logging.basicConfig(level="INFO", format="%(message)s")
+            logging.basicConfig(level="INFO", format="%(message)s", handlers=[log])
             run(options, devices)
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError) as error:
         sys.exit(f"{error}")
+
+
+class _Once(logging.Filter):
+    """Let a message through the first time: ratings and titles come from one source."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the message is new."""
+        is_new = record.getMessage() not in self.seen
+        self.seen.add(record.getMessage())
+        return is_new
 
 
 def run(options: argparse.Namespace, devices: list[torch.device]) -> None:
@@ -35,14 +59,15 @@ def run(options: argparse.Namespace, devices: list[torch.device]) -> None:
     train_inter, test_inter = (
         d2l.load_data_ml100k(part, num_users, num_items)[3] for part in parts
     )  # (num_items, num_users)
-    net = train(train_inter, test_inter, options, devices)
+    with threads_for(len(parts[0])):
+        net = train(train_inter, test_inter, options, devices)
     user = options.user - 1
     with d2l.evaluating(net):
         device = next(net.parameters()).device
         predictions = net(train_inter.to(device)).cpu()[:, user]  # (num_items,)
     own = train_inter[:, user]  # (num_items,)
     is_new = (own == 0) & (train_inter.count_nonzero(1) >= MIN_RATINGS)
-    stars = predictions.clamp(1, 5)  # ranked as predicted, shown within the scale of the ratings
+    stars = STARS.clip(predictions)  # ranked as predicted, shown within the scale of the ratings
     liked = [f"{own[i]:.0f}  {titles[i]}" for i in best_first(own, own > 0)]
     advice = [f"{stars[i]:.2f}  {titles[i]}" for i in best_first(predictions, is_new)]
     print(f"\n{f'User {options.user} rated highest (stars)':46}Recommended (predicted stars)")
@@ -61,7 +86,7 @@ def train(
     net = d2l.AutoRec(500, train_inter.shape[1])
     history = d2l.train_recsys_rating(
         net,
-        d2l.load_array((train_inter,), 256, seed=options.seed),
+        d2l.load_array((train_inter,), 256, seed=options.seed, last_batch="rollover"),
         d2l.load_array((train_inter,), 1024, is_train=False),
         d2l.L2Loss(),
         torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),

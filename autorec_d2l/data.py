@@ -1,4 +1,4 @@
-"""MovieLens as tables, tensors and matrices.
+"""Tables of ratings as tensors and matrices.
 
 In a matrix 0 means "not rated", which is safe because a rating is 1 to 5 stars.
 The names are those of the recommender chapter of Dive into Deep Learning (d2l.ai).
@@ -6,73 +6,15 @@ The names are those of the recommender chapter of Dive into Deep Learning (d2l.a
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
 from autorec_d2l.batches import as_tensors, load_array
 from autorec_d2l.checks import check_ids, check_pairs, column_of
-from autorec_d2l.download import fetch
+from autorec_d2l.movielens import read_data_ml100k
 from autorec_d2l.scale import STARS, Scale
 from autorec_d2l.splits import split_data_ml100k
-from autorec_d2l.tables import parse_items, parse_ratings
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-logger = logging.getLogger(__name__)
-
-_SHA256 = {
-    "u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
-    "u.item": "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
-}
-
-
-def read_data_ml100k() -> tuple[pd.DataFrame, int, int]:
-    """Read MovieLens-100K: ``(data, num_users, num_items)`` = (100,000 ratings, 943, 1682).
-
-    Columns ``user_id`` and ``item_id`` (from 1), ``rating`` (1 to 5 stars) and ``timestamp``
-    (seconds since 1970), in the row order of GroupLens' ``u.data``.
-    Source: Harper and Konstan (2015). Raises what :func:`autorec_d2l.download.fetch` raises, and
-    ``ValueError`` naming a faulty row.
-    """
-    folder = fetch("ml-100k")
-    if (folder / "ml-100k.inter").is_file():  # recbole's copy is u.data below one header line
-        raw = _read_bytes(folder, "ml-100k.inter").partition(b"\n")[2]
-    else:
-        raw = _read_bytes(folder, "u.data")
-    num_users, num_items = 943, 1682
-    return parse_ratings(raw, "ml-100k/u.data", num_users, num_items), num_users, num_items
-
-
-def read_items_ml100k() -> pd.DataFrame:
-    """Read the 1682 films of MovieLens-100K: ``item_id, title, year, genres``.
-
-    The table is the same whichever source served. The year is the one in the film's title;
-    one row (``unknown``) has none. Genres are joined by ``|``.
-    """
-    folder = fetch("ml-100k")
-    file = "ml-100k.item" if (folder / "ml-100k.item").is_file() else "u.item"
-    return parse_items(_read_bytes(folder, file), f"ml-100k/{file}", num_items=1682)
-
-
-def read_data_ml1m() -> tuple[pd.DataFrame, int, int]:
-    """Read MovieLens-1M: ``(data, num_users, num_items)`` = (1,000,209 ratings, 6040, 3706).
-
-    Columns as in :func:`read_data_ml100k`; ids are renumbered from 1 without gaps, in the order
-    of the original ids, which are kept in ``original_user_id`` and ``original_item_id``.
-    """
-    raw = _read_bytes(fetch("ml-1m"), "ratings.dat")
-    data = parse_ratings(raw, "ml-1m/ratings.dat", 6040, 3952, separator="::")
-    for kind in ("user", "item"):
-        data[f"original_{kind}_id"] = data[f"{kind}_id"]
-        data[f"{kind}_id"] = data[f"{kind}_id"].rank(method="dense").astype("int64")
-    return data, int(data["user_id"].max()), int(data["item_id"].max())
 
 
 def rating_triples(
@@ -149,10 +91,25 @@ def split_and_load_ml100k(
     batch_size: int = 256,
     seed: int = 0,
 ) -> tuple[int, int, DataLoader, DataLoader]:
-    """Read, split and load MovieLens-100K: ``(num_users, num_items, train_iter, test_iter)``.
+    """Read, split and load MovieLens-100K.
 
-    Both iterators give ``(users, items, scores)``, each ``(batch,)``. Note the default of
-    ``split_mode``, which is d2l's: ``test_ratio`` counts only for ``random``.
+    Args:
+        split_mode: A mode of :func:`split_data_ml100k`. Note the default, which is d2l's.
+        feedback: ``"explicit"`` for ratings, ``"implicit"`` for ones.
+        test_ratio: The share of the test data, for the mode ``random`` only.
+        batch_size: Ratings in a batch. What is left over goes first in the next epoch.
+        seed: Of the split and of the order of the training data.
+
+    Returns:
+        ``(num_users, num_items, train_iter, test_iter)``; both iterators give ``(users, items,
+        scores)``, each ``(batch,)``.
+
+    Raises:
+        OSError: No source has the data.
+        ValueError: What :func:`split_data_ml100k` and :func:`load_data_ml100k` refuse.
+
+    Example:
+        ``num_users, num_items, train_iter, test_iter = split_and_load_ml100k("random")``
     """
     data, num_users, num_items = read_data_ml100k()
     parts = split_data_ml100k(data, num_users, num_items, split_mode, test_ratio, seed)
@@ -162,21 +119,3 @@ def split_and_load_ml100k(
     train_iter = load_array(train_arrays, batch_size, seed=seed, last_batch="rollover")
     test_iter = load_array(test_arrays, batch_size, is_train=False)
     return num_users, num_items, train_iter, test_iter
-
-
-def _read_bytes(folder: Traversable, file: str) -> bytes:
-    """Read one table; of a table that the user placed, say how it is checked."""
-    try:
-        raw = (folder / file).read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{folder} has no {file}: unpack the whole archive there, or remove the folder"
-        ) from error
-    if isinstance(folder, Path):
-        is_original = hashlib.sha256(raw).hexdigest() == _SHA256.get(file)
-        logger.info(
-            "%s: %s",
-            file,
-            "verified by SHA-256" if is_original else "checked row by row, not by hash",
-        )
-    return raw

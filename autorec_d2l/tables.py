@@ -5,8 +5,10 @@ Every fault is one ``ValueError`` that names the file, the row and what to do.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,9 @@ GENRES = [
     *("Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery"),
     *("Romance", "Sci-Fi", "Thriller", "War", "Western"),
 ]
+# What accents become in a file that was read in one encoding and saved in another: characters that
+# Latin-1, GroupLens' encoding, has not; pairs such as Ã©; a capital or a ? in the middle of a word.
+_GARBLED = r"[^\x00-\x7f\xa0-\xff]|[ÂÃ][\xa0-\xbf]|[a-zß-ÿ][?À-Þ][a-zß-ÿ]"
 # Two rows that the package recbole 1.2.1 gives differently from GroupLens' u.item.
 _MENDED = {
     267: ("unknown", pd.NA),
@@ -37,6 +42,7 @@ def parse_ratings(
     field, a value that is not a whole number or out of range, or a (user, item) pair that came
     before.
     """
+    raw = _utf8(raw)
     data = _read_text(raw, name, separator, COLUMNS).apply(pd.to_numeric, errors="coerce")
 
     def refuse(bad: pd.Series, reason: str) -> None:
@@ -58,8 +64,9 @@ def parse_items(raw: bytes, name: str, num_items: int) -> pd.DataFrame:
 
     Returns ``item_id``, ``title`` (without the year), ``year`` (the one in the title, ``<NA>``
     where there is none) and ``genres`` (joined by ``|``). Raises ``ValueError`` for other forms,
-    and if the ids are not 1 to ``num_items`` in this order.
+    garbled titles, and if the ids are not 1 to ``num_items`` in this order.
     """
+    raw = _utf8(raw)
     if raw.startswith(b"item_id:token\t"):
         items = _parse_items_recbole(raw, name)
     else:
@@ -70,13 +77,16 @@ def parse_items(raw: bytes, name: str, num_items: int) -> pd.DataFrame:
             f"{name}: item_id must run from 1 to {num_items}, a row each. "
             "Mend the table, or delete the file to download the original."
         )
+    garbled = items["title"].str.contains(_GARBLED).to_numpy(bool)
+    if garbled.any():
+        raise _fault(raw, name, int(garbled.argmax()), "the title is garbled, by another encoding")
     items["year"] = items["year"].astype("Int64")
     return items
 
 
 def _parse_items_grouplens(raw: bytes, name: str) -> pd.DataFrame:
     columns = ["item_id", "title", "released", "video", "address", *GENRES]
-    text = _read_text(raw.decode("latin-1").encode(), name, "|", columns)
+    text = _read_text(raw, name, "|", columns)
     parts = text["title"].str.extract(
         r"^(?P<title>.*?)\s*(?:\((?P<year>\d{4})\)(?:\s*\(V\))?)?\s*$"
     )
@@ -94,11 +104,27 @@ def _parse_items_recbole(raw: bytes, name: str) -> pd.DataFrame:
     return items
 
 
+def _utf8(raw: bytes) -> bytes:
+    """Return a table in UTF-8, without a byte order mark and blank lines at its end.
+
+    GroupLens' own files are in Latin-1; editors save them in UTF-8 or UTF-16, some with accents
+    as marks of their own.
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = raw.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = raw.decode("latin-1")
+    return unicodedata.normalize("NFC", text).rstrip(" \r\n").encode()
+
+
 def _read_text(raw: bytes, name: str, separator: str, columns: list[str]) -> pd.DataFrame:
     """Split the rows of a table into strings, as many a row as there are columns."""
-    if not raw.strip():
+    if not raw:
         raise ValueError(f"{name} is empty. Delete the file to download the original.")
-    for row, line in enumerate(raw.rstrip(b"\r\n").splitlines()):
+    for row, line in enumerate(raw.splitlines()):
         found = line.count(separator.encode()) + 1
         if found != len(columns):
             raise _fault(raw, name, row, f"expected {len(columns)} fields, found {found}")
@@ -112,7 +138,6 @@ def _read_text(raw: bytes, name: str, separator: str, columns: list[str]) -> pd.
         keep_default_na=False,
         na_values=[""],
         quoting=csv.QUOTE_NONE,
-        encoding_errors="replace",
     )
 
 

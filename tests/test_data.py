@@ -12,15 +12,17 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l import data as data_module
-from autorec_d2l import download
+from autorec_d2l import download, movielens
 
+UDATA = "1\t2\t3\t881250949\n"
 FOLDS = ["u1", "u2", "u3", "u4", "u5"]
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
+    """A data folder for tables of our own, of any length."""
     monkeypatch.setenv("AUTOREC_D2L_DATA", str(tmp_path))
+    monkeypatch.setattr(movielens, "_NUM_RATINGS", {"ml-100k": 1, "ml-1m": 4})
     return tmp_path
 
 
@@ -103,13 +105,14 @@ def test_of_an_unpacked_table_the_log_says_how_it_was_checked(
     caplog.set_level("INFO", logger="autorec_d2l")
     genres = "|0" * 19
     films = "".join(f"{i}|Film {i} (1990)|||{genres}\n" for i in range(1, 1683))
-    raw = {"u.data": b"1\t2\t3\t4\n", "u.item": films.encode()}[file]
+    raw = {"u.data": UDATA.encode(), "u.item": films.encode()}[file]
     (home / "ml-100k").mkdir()
+    (home / "ml-100k" / "u.data").write_text(UDATA)
     (home / "ml-100k" / file).write_bytes(raw)
     if original:
-        monkeypatch.setitem(data_module._SHA256, file, hashlib.sha256(raw).hexdigest())
+        monkeypatch.setitem(movielens._SHA256, file, hashlib.sha256(raw).hexdigest())
     if file == "u.data":
-        assert d2l.read_data_ml100k()[0].values.tolist() == [[1, 2, 3, 4]]
+        assert d2l.read_data_ml100k()[0].values.tolist() == [[1, 2, 3, 881250949]]
     else:
         assert len(d2l.read_items_ml100k()) == 1682
     assert caplog.messages == [
@@ -121,8 +124,8 @@ def test_of_an_unpacked_table_the_log_says_how_it_was_checked(
 def test_recboles_table_in_an_unpacked_folder_is_said_to_be_checked_too(home, caplog):
     caplog.set_level("INFO", logger="autorec_d2l")
     (home / "ml-100k").mkdir()
-    (home / "ml-100k" / "ml-100k.inter").write_text("header\n1\t2\t3\t4\n")
-    assert d2l.read_data_ml100k()[0].values.tolist() == [[1, 2, 3, 4]]
+    (home / "ml-100k" / "ml-100k.inter").write_text("header\n" + UDATA)
+    assert d2l.read_data_ml100k()[0].values.tolist() == [[1, 2, 3, 881250949]]
     assert "ml-100k.inter: checked row by row, not by hash" in caplog.messages
 
 
@@ -130,8 +133,25 @@ def test_an_unpacked_folder_without_its_table_is_refused(home):
     (home / "ml-100k").mkdir()
     with pytest.raises(FileNotFoundError, match=r"has no u.data: unpack the whole archive there"):
         d2l.read_data_ml100k()
+    (home / "ml-100k" / "u.data").write_text(UDATA)
     with pytest.raises(FileNotFoundError, match=r"has no u.item: unpack the whole archive there"):
         d2l.read_items_ml100k()
+
+
+@pytest.mark.parametrize("length", [0, 16, 20, 32, 39, 46])
+def test_a_table_that_is_cut_off_is_refused(home, monkeypatch, length):
+    """Wherever it is cut: in the last row, at its end, or so that only a timestamp is shorter."""
+    monkeypatch.setattr(movielens, "_NUM_RATINGS", {"ml-100k": 3})
+    rows = UDATA + "2\t2\t3\t881250950\n" + "3\t2\t3\t881250951\n"
+    (home / "ml-100k").mkdir()
+    file = home / "ml-100k" / "u.data"
+    file.write_text(rows)
+    assert len(d2l.read_data_ml100k()[0]) == 3
+    file.write_text(rows[:-1])
+    assert len(d2l.read_data_ml100k()[0]) == 3, "without a line end it is whole all the same"
+    file.write_text(rows[:length])
+    with pytest.raises(ValueError, match=r"Delete the file to download the original|u.data, row"):
+        d2l.read_data_ml100k()
 
 
 def test_a_fault_in_the_users_table_is_named(home):
@@ -170,6 +190,9 @@ def test_movielens_1m_gets_ids_without_gaps_and_keeps_the_original_ones(home, mo
 
 def test_a_fault_in_movielens_1m_is_named(home):
     (home / "ml-1m").mkdir()
+    (home / "ml-1m" / "ratings.dat").write_text(ML1M[:-25])
+    with pytest.raises(ValueError, match="ml-1m has 4 ratings, this table has 3 and is cut off"):
+        d2l.read_data_ml1m()
     (home / "ml-1m" / "ratings.dat").write_text(ML1M + "1::10::3::978302109\n")
     with pytest.raises(ValueError, match=r"ml-1m/ratings.dat, row 5: this user has rated this it"):
         d2l.read_data_ml1m()

@@ -1,5 +1,7 @@
 """What goes where: fakes and the meta device where there is no GPU, the GPU where there is one."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import distributed as dist
@@ -85,6 +87,19 @@ def test_without_torchrun_there_is_no_group(monkeypatch, num_gpus, device, expec
     with d2l.process_group(device) as devices:
         assert devices == expected
         assert devices_module.rank_and_size() == (0, 1)
+
+
+def test_torch_may_be_built_without_distributed(monkeypatch):
+    """As for Jetson: there the module has is_available and little else."""
+    without = SimpleNamespace(is_available=lambda: False)
+    monkeypatch.setattr(devices_module, "dist", without)
+    with d2l.process_group() as devices:
+        assert devices == d2l.try_all_gpus()
+    rows, net = torch.ones(3, 4), d2l.AutoRec(2, 4)
+    history = d2l.train_recsys_rating(
+        net, [rows], [rows], d2l.L2Loss(), torch.optim.Adam(net.parameters()), 1, inter_mat=rows
+    )
+    assert history["test_rmse"].notna().all()
 
 
 def test_one_process_does_not_split_over_cpus():

