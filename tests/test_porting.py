@@ -1,5 +1,6 @@
-"""The two columns of the translation chapter are two programs, and both run."""
+"""The two columns of the translation are two programs; no porting chapter forks its own classes."""
 
+import ast
 import os
 import re
 import subprocess
@@ -9,17 +10,22 @@ import nbformat
 import numpy as np
 import pytest
 
-CHAPTER = Path(__file__).resolve().parents[1] / "book" / "mxnet_to_pytorch.ipynb"
+BOOK = Path(__file__).resolve().parents[1] / "book"
+CHAPTER = BOOK / "mxnet_to_pytorch.ipynb"
+PORTING = [CHAPTER, *sorted(BOOK.glob("porting_traps*.ipynb"))]
 MXNET = "AUTOREC_D2L_MXNET_PYTHON"
 TAB = re.compile(r":::\{tab-item\} (\w+)\n:sync: \w+\n\n```python\n(.*?)```\n\n:::", re.DOTALL)
 EPOCHS, EXPECTED = 80, 0.6
 
 
+def cells(path):
+    return nbformat.reads(path.read_text(encoding="utf-8"), as_version=4).cells
+
+
 @pytest.fixture(scope="module")
 def columns():
-    cells = nbformat.reads(CHAPTER.read_text(encoding="utf-8"), as_version=4).cells
     found = {"MXNet": [], "PyTorch": []}
-    for cell in cells:
+    for cell in cells(CHAPTER):
         if cell.cell_type == "markdown":
             for framework, code in TAB.findall(cell.source):
                 found[framework].append(code)
@@ -28,7 +34,7 @@ def columns():
 
 @pytest.fixture
 def ratings(tmp_path):
-    """Two kinds of users, two kinds of films: what one user of a kind says, all of it say."""
+    """Two kinds of users and of films: users of a kind agree, and the kinds disagree."""
     random = np.random.RandomState(0)
     liked = np.arange(300)[:, None] % 2 == np.arange(80) % 2
     stars = np.where(liked, 5.0, 1.0).astype("float32")
@@ -73,3 +79,32 @@ def test_the_mxnet_column_runs(columns, ratings, tmp_path):
     done = subprocess.run([python, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < EXPECTED
+
+
+def with_workers(source):
+    """Return the calls that start worker processes, as they stand in the source."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        ast.unparse(call)
+        for call in calls
+        for keyword in call.keywords
+        if keyword.arg == "num_workers" and ast.unparse(keyword.value) != "0"
+    ]
+
+
+@pytest.mark.parametrize("path", PORTING, ids=lambda path: path.stem)
+def test_no_chapter_starts_workers(path):
+    """Started by spawn or forkserver, a worker would not find a class of the notebook."""
+    sources = [cell.source for cell in cells(path) if cell.cell_type == "code"]
+    assert [call for source in sources for call in with_workers(source)] == []
+
+
+def test_started_workers_are_noticed():
+    assert with_workers("DataLoader(Slow(), 50, num_workers=workers)")
+    assert with_workers("DataLoader(Slow(), 50, num_workers=0)") == []
+
+
+def test_the_traps_are_fourteen():
+    prose = "\n".join(cell.source for path in PORTING for cell in cells(path))
+    numbers = re.findall(r"^## Trap (\d+): ", prose, re.MULTILINE)
+    assert [int(number) for number in numbers] == [*range(1, 15)]

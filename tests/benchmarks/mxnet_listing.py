@@ -63,7 +63,7 @@ def train_batch(net, loss, trainer, ratings):
 
 
 def train_epoch(net, loss, trainer, train_iter):
-    """Go through the training rows once; return RMSE in stars, and seconds without the count."""
+    """Go through the training rows once; return RMSE in stars, and the seconds of training."""
     squared_error, ratings, seconds = 0.0, 0, 0.0
     start = time.perf_counter()
     for batch in train_iter:
@@ -121,7 +121,7 @@ def train(options):
 
 
 def synthetic_start(seed, num_items=48, num_users=40, num_hidden=8, density=0.06):
-    """Return ratings that nobody gave, and start weights as the listing draws them."""
+    """Return random ratings, and start weights as the listing draws them."""
     random = numpy.random.RandomState(seed)
     rated = random.rand(num_items, num_users) < density
     stars = random.randint(1, 6, size=rated.shape)

@@ -16,18 +16,17 @@
 import argparse
 import subprocess
 import tempfile
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from provenance import RESULTS, write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parents[1] / "autorec_d2l" / "results"
 PARAMETERS = ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"]
 
 
@@ -45,21 +44,15 @@ def main():
         command = [options.mxnet_python, HERE / "mxnet_listing.py", *map(str, arguments)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-    RESULTS.mkdir(exist_ok=True)
     mxnet("steps", RESULTS / "mxnet_steps.npz")
     with np.load(RESULTS / "mxnet_steps.npz") as small:
-        versions = f"{small['versions']}; torch {torch.__version__}"
-    provenance = (
-        "# command: python tests/benchmarks/mxnet_parity.py --mxnet-python PATH "
-        f"--splits {options.splits} --seeds {options.seeds}\n"
-        f"# versions: {versions}\n# date: {date.today()}\n"
-    )
+        theirs = str(small["versions"])  # of the other interpreter
     with tempfile.TemporaryDirectory() as folder:
         splits = [load_split(seed) for seed in range(options.splits)]
         steps = compare_steps(splits[0][0][:256], mxnet, Path(folder))
-        write(steps, "mxnet_steps.csv", provenance)
+        write_results(steps, "mxnet_steps.csv", others=theirs)
         curves = compare_training(splits, options.seeds, mxnet, Path(folder))
-    write(curves, "mxnet_parity.csv", provenance)
+    write_results(curves, "mxnet_parity.csv", others=theirs)
     last = curves[curves["epoch"] == curves["epoch"].max()]
     print(last.groupby(["framework", "last_batch"])["test_rmse"].agg(["mean", "std", "count"]))
 
@@ -104,6 +97,7 @@ def train_port(train_inter, test_inter, seed, last_batch):
         torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
         num_epochs=25,
         inter_mat=test_inter,
+        verbose=False,
     )
 
 
@@ -130,13 +124,6 @@ def compare_steps(ratings, mxnet, folder, steps=10):
                 difference = float((parameter.detach() - theirs[name][step]).abs().max())
                 rows.append((step, epsilon, name, difference))
     return pd.DataFrame(rows, columns=["step", "epsilon", "parameter", "max_difference"])
-
-
-def write(table, name, provenance):
-    """Write a results file that says where it comes from."""
-    with (RESULTS / name).open("w", encoding="utf-8") as file:
-        file.write(provenance)
-        table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":
