@@ -11,6 +11,21 @@ class MF(nn.Module):
 
     The predicted rating is ``P[u] @ Q[i] + b_u + b_i + mean``. Embeddings and biases start at
     Normal(0, 0.01), as in d2l, whose model has no global ``mean``.
+
+    Args:
+        num_factors: Length of the vectors ``P[u]`` and ``Q[i]``.
+        num_users: How many users there are; their indices run from 0.
+        num_items: How many items there are; their indices run from 0.
+        mean: A number of stars that is added to each prediction.
+
+    Returns:
+        Called with users and items: predicted stars, see :meth:`forward`.
+
+    Raises:
+        TypeError, RuntimeError: What torch says of a size that is no whole number, or negative.
+
+    Example:
+        ``MF(30, 943, 1682)(torch.tensor([0]), torch.tensor([49]))``
     """
 
     def __init__(self, num_factors: int, num_users: int, num_items: int, mean: float = 0.0):
@@ -36,6 +51,21 @@ class AutoRec(nn.Module):
     Sigmoid encoder, linear decoder, dropout on the hidden layer; weights start at
     Normal(0, 0.01) and biases at 0, as in d2l. For the user-based model give the transposed
     matrix and ``num_items`` in place of ``num_users``.
+
+    Args:
+        num_hidden: Units of the hidden layer.
+        num_users: Length of a row of ratings.
+        dropout: The probability with which a hidden unit is dropped in training.
+
+    Returns:
+        Called with rows of ratings: predicted stars, see :meth:`forward`.
+
+    Raises:
+        ValueError: A ``dropout`` outside 0 ... 1.
+        TypeError, RuntimeError: What torch says of a size that is no whole number, or negative.
+
+    Example:
+        ``AutoRec(500, 943).eval()(inter)``, for a matrix ``(1682, 943)``
     """
 
     def __init__(self, num_hidden: int, num_users: int, dropout: float = 0.05):
