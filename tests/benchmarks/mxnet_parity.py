@@ -50,9 +50,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         splits = [load_split(seed) for seed in range(options.splits)]
         steps = compare_steps(splits[0][0][:256], mxnet, Path(folder))
-        write_results(steps, "mxnet_steps.csv", others=theirs)
+        write_results(steps, "mxnet_steps.csv", others=f"on the other side {theirs}")
         curves = compare_training(splits, options.seeds, mxnet, Path(folder))
-    write_results(curves, "mxnet_parity.csv", others=theirs)
+    write_results(curves, "mxnet_parity.csv", others=f"on the other side {theirs}")
     last = curves[curves["epoch"] == curves["epoch"].max()]
     print(last.groupby(["framework", "last_batch"])["test_rmse"].agg(["mean", "std", "count"]))
 
