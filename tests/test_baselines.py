@@ -1,5 +1,8 @@
 """The models to beat: by hand where that is possible, and none reads what it is asked about."""
 
+import pickle
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -13,7 +16,14 @@ TRAIN = pd.DataFrame(
     columns=["user_id", "item_id", "rating"],
 )
 ASKED = pd.DataFrame([(3, 4, 1), (1, 3, 5)], columns=TRAIN.columns)
-FITS = [study.fit_mean, study.fit_biases, study.fit_mf, study.fit_dense_autorec, study.fit_autorec]
+FITS = [
+    study.fit_mean,
+    study.fit_biases,
+    study.fit_linear_autoencoder,
+    study.fit_mf,
+    study.fit_dense_autorec,
+    study.fit_autorec,
+]
 
 
 def test_mean_by_hand():
@@ -37,6 +47,18 @@ def test_predictions_follow_the_rows_and_not_the_ratings(fit):
     assert torch.equal(fitted.predict(ASKED.assign(rating=3)), predictions)
     watched = [fit(TRAIN, held_out, SIZES, 2, 0) for held_out in (ASKED, ASKED.assign(rating=3))]
     assert torch.equal(watched[0].predict(ASKED), watched[1].predict(ASKED))
+    again = pickle.loads(pickle.dumps(fitted))
+    assert torch.equal(again.predict(ASKED), predictions)
+    assert torch.equal(fitted.predict(ASKED.drop(columns="rating")), predictions)
+
+
+@pytest.mark.parametrize("fit", FITS[3:], ids=lambda fit: fit.__name__)
+def test_history_is_on_the_held_out_ratings_or_nan(fit):
+    assert fit(TRAIN, None, SIZES, 2, 0).history["test_rmse"].isna().all()
+    fitted = fit(TRAIN, ASKED, SIZES, 2, 0)
+    rmse = study.score(fitted.predict(ASKED), ASKED)["rmse"]
+    assert fitted.history["test_rmse"].iloc[-1] == pytest.approx(rmse, abs=1e-6)
+    assert fitted.net is not None
 
 
 def test_mf_learns_what_the_lesson_learns(ml100k):
@@ -47,7 +69,7 @@ def test_mf_learns_what_the_lesson_learns(ml100k):
     torch.manual_seed(0)
     net = d2l.MF(30, *sizes)
     *triples, _ = d2l.load_data_ml100k(train, *sizes)
-    train_iter = d2l.load_array(triples, 512, seed=0)
+    train_iter = d2l.load_array(triples, 512, seed=0, last_batch="rollover")
     trainer = torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5, fused=True)
     for _ in range(2):
         for users, items, scores in train_iter:
@@ -60,19 +82,36 @@ def test_mf_learns_what_the_lesson_learns(ml100k):
     assert fitted.history["test_rmse"].iloc[-1] == pytest.approx(rmse, abs=1e-6)
 
 
-def test_centred_mf_starts_at_the_mean():
-    for centred, start in ((False, 0), (True, 3)):
-        fitted = study.fit_mf(TRAIN, None, SIZES, 1, 0, lr=1e-9, centred=centred)
+def test_with_mean_mf_starts_at_the_mean():
+    for with_mean, start in ((False, 0), (True, 3)):
+        fitted = study.fit_mf(TRAIN, None, SIZES, 1, 0, lr=1e-9, with_mean=with_mean)
         assert (fitted.predict(ASKED) - start).abs().max() < 0.1
 
 
-def test_dense_and_sparse_autorec_agree_on_whole_batches():
-    """Where the rows fill every batch, the two are one model up to Adam's rounding."""
-    ratings = torch.randint(0, 6, (256, 20), generator=torch.Generator().manual_seed(0))
-    items, users = ratings.nonzero(as_tuple=True)
-    table = pd.DataFrame(
-        {"user_id": users + 1, "item_id": items + 1, "rating": ratings[items, users]}
+def test_dense_and_sparse_autorec_are_one_model_at_d2ls_settings(ml100k):
+    data, *sizes = ml100k
+    train, test = d2l.split_data_ml100k(data, *sizes)
+    dense, sparse = (
+        fit(train, test, sizes, 3, 0) for fit in (study.fit_dense_autorec, study.fit_autorec)
     )
-    dense = study.fit_dense_autorec(table, None, (20, 256), 3, 0)
-    sparse = study.fit_autorec(table, None, (20, 256), 3, 0)
-    assert torch.allclose(dense.predict(table), sparse.predict(table), atol=1e-3)
+    both = dense.history["test_rmse"], sparse.history["test_rmse"]
+    assert both[0].tolist() == pytest.approx(both[1].tolist(), abs=2e-5)
+
+
+def test_linear_autoencoder_is_ridge_on_the_other_items(ratings):
+    """The oracle solves each item's regression as written, over the users who rated it."""
+    data, *sizes = ratings
+    fitted = study.fit_linear_autoencoder(data, None, sizes, penalty=2.0, damping=5.0)
+    biases = study.fit_biases(data, None, sizes, damping=5.0).predict
+    rest = np.zeros(sizes)
+    rest[data["user_id"] - 1, data["item_id"] - 1] = data["rating"] - biases(data).numpy()
+    item = 4
+    who = data.loc[data["item_id"] == item + 1, "user_id"].to_numpy() - 1
+    others = np.delete(rest, item, axis=1)
+    weights = np.linalg.solve(
+        others[who].T @ others[who] + 2.0 * np.eye(sizes[1] - 1), others[who].T @ rest[who, item]
+    )
+    asked = pd.DataFrame({"user_id": np.arange(sizes[0]) + 1, "item_id": item + 1})
+    expected = biases(asked).numpy() + others @ weights
+    assert fitted.predict(asked).numpy() == pytest.approx(expected, abs=1e-5)
+    assert np.ptp(others @ weights) > 0.1

@@ -1,7 +1,6 @@
 """The models that a variant of AutoRec has to beat, in the form of :mod:`autorec_d2l.study.fits`.
 
-Those that are solved instead of trained ignore ``num_epochs`` and ``seed``; they have no network
-and an empty history.
+Those that are solved instead of trained have no network, an empty history, and no use for epochs.
 """
 
 from __future__ import annotations
@@ -62,16 +61,15 @@ def fit_linear_autoencoder(
     num_epochs: int = 0,
     seed: int = 0,
     *,
-    penalty: float = 30.0,
+    penalty: float = 300.0,
     damping: float = 5.0,
 ) -> Fit:
     """Predict a user's rating of an item from that user's other ratings, linearly.
 
-    One ridge regression an item, solved in closed form: over the users who rated the item, its
-    rating is regressed on their ratings of all other items, both as what remains of them after
-    :func:`fit_biases` with ``damping``. ``penalty`` times the squared weights is added to the
-    squared errors. It is an autoencoder without a hidden layer that cannot copy its input, and it
-    holds a matrix of all cells in memory.
+    Each item has a ridge regression, solved in closed form: over the users who rated it, on their
+    ratings of all other items, both as what :func:`fit_biases` with ``damping`` leaves of them.
+    ``penalty`` times the squared weights is added to the squared errors. It is an autoencoder
+    without a hidden layer that cannot copy its input. It holds all cells in memory.
     """
     biases = fit_biases(train_data, None, sizes, damping=damping).predict
     users, items = pair_indices(train_data, *sizes)
@@ -81,8 +79,7 @@ def fit_linear_autoencoder(
     stars = torch.zeros(sizes)
     for item in items.unique().tolist():
         who = users[items == item]
-        own = rest[:, item]
-        # Ridge regression in its dual form: one unknown a user instead of one an item.
+        own = rest[:, item]  # in the dual form a regression has an unknown a user, not an item
         others = likeness[:, who] - own[:, None] * own[who]  # (num_users, len(who))
         gram = others[who] + penalty * torch.eye(len(who), dtype=rest.dtype)
         weights = torch.cholesky_solve(own[who, None], torch.linalg.cholesky(gram))
@@ -105,13 +102,10 @@ def fit_mf(
     scale: Scale = STARS,
     device: torch.device | None = None,
 ) -> Fit:
-    """Fit :class:`MF` with Adam; the defaults are d2l's, which has no global mean.
-
-    ``with_mean`` gives it the mean of the training ratings. ``scale`` is what ratings can be.
-    """
+    """Fit :class:`MF` with Adam; the defaults are d2l's, ``with_mean`` adds the global mean."""
     device = device or try_gpu()
     torch.manual_seed(seed)
-    net = MF(num_factors, *sizes, mean=float(train_data["rating"].mean()) if with_mean else 0.0)
+    net = MF(num_factors, *sizes, mean=train_data["rating"].mean().item() if with_mean else 0.0)
     triples = rating_triples(train_data, *sizes, scale)
     predict = partial(_predict_mf, net)
     with threads_for(len(train_data)):

@@ -91,7 +91,7 @@ def fit_autorec(
         seed: Of the weights, the batches and dropout.
         lr: Adam's learning rate.
         wd: Adam's weight decay, beside half the mean of squares over all cells of a batch.
-        batch_size: Rows in a batch; a short last batch goes first in the next epoch, as in d2l.
+        batch_size: Rows in a batch, at most all; those left over go first in the next epoch.
         user_based: Whether users are the rows instead of items.
         one_cycle: Whether the learning rate rises to ``lr`` and falls again over all epochs.
         decay_biases: Whether biases decay like weights; in the paper they do not.

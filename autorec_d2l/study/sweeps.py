@@ -110,7 +110,7 @@ def _source(function: Callable) -> Any:
         return str(function)
     if isinstance(function, partial):
         return [_source(function.func), plain(function.args), plain(function.keywords)]
-    kind = function if hasattr(function, "__name__") else type(function)
+    kind = function if inspect.isroutine(function) else type(function)  # an object by its class
     try:
         text = inspect.getsource(kind).encode()
     except (OSError, TypeError):  # typed in by hand, or compiled

@@ -96,7 +96,7 @@ MODELS = {  # part, model: how it is fitted, settings, trials
     ("activations", "sigmoid/sigmoid"): (
         fit_paper,
         PAPER | {"output": "bounded"},
-        trials((60, 0.002), (150, 0.001), (300, 0.0005)),
+        trials((30, 0.002), (60, 0.002), (100, 0.002)),
     ),
 }
 AVERAGE = ["I-AutoRec", "U-AutoRec"]
