@@ -110,7 +110,7 @@ MODELS = {
         [
             {"n_factors": 20, "num_epochs": 20, "lr_all": 0.007, "reg_all": 0.02},  # its own
             {"n_factors": 10, "num_epochs": 20, "lr_all": 0.01, "reg_all": 0.05},
-            {"n_factors": 30, "num_epochs": 30, "lr_all": 0.007, "reg_all": 0.05},
+            {"n_factors": 20, "num_epochs": 30, "lr_all": 0.007, "reg_all": 0.05},
         ],
     ),
     BAYES: Model(
@@ -130,8 +130,12 @@ MODELS = {
     MF: Model(
         "MF",
         study.fit_mf,
-        {"with_mean": True, "batch_size": 1024, "lr": 0.004},
-        [{"wd": wd} for wd in (1e-4, 1.5e-4, 2e-4)],
+        {"with_mean": True},
+        [
+            {"wd": 1e-4, "batch_size": 512, "lr": 0.002},
+            {"wd": 1.5e-4, "batch_size": 512, "lr": 0.002},
+            {"wd": 1.5e-4, "batch_size": 1024, "lr": 0.004},
+        ],
         25,
     ),
     "AutoRec, d2l's settings": Model("AutoRec", study.fit_autorec, {}, [study.D2L["AutoRec"]]),

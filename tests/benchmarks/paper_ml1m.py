@@ -9,8 +9,8 @@ says otherwise), is fitted to the whole of it with the best, and then reads the 
 Predictions are clipped to 1 to 5 stars. A process trains on one thread.
 
 Writes `autorec_d2l/results/paper_ml1m.csv`, a row a model and split: what it belongs to, RMSE and
-MAE in stars, CPU seconds of the training, and its number of epochs and settings; and
-`paper_ml1m_trials.csv`, a row a trial.
+MAE in stars, CPU seconds of the training, its number of epochs, its settings and the trials that it
+chose from; and `paper_ml1m_trials.csv`, a row a trial.
 """
 
 import argparse
@@ -51,8 +51,8 @@ CELLS = trials((1000, 0.0005), (2000, 0.0005), (4000, 0.0005))
 MF = {"with_mean": True, "batch_size": 4096, "lr": 0.003}
 DEEP = {"more_hidden": [250, 500], "warm": True}
 MODELS = {  # part, model: how it is fitted, settings, trials
-    ("baselines", "biases"): (study.fit_biases, {}, [{"damping": d} for d in (2.0, 5.0, 10.0)]),
-    ("baselines", "MF"): (
+    ("models", "biases"): (study.fit_biases, {}, [{"damping": d} for d in (2.0, 5.0, 10.0)]),
+    ("models", "MF"): (
         study.fit_mf,
         MF,
         [{"num_epochs": 20, "wd": wd} for wd in (2e-5, 4e-5, 8e-5)],
@@ -67,7 +67,7 @@ MODELS = {  # part, model: how it is fitted, settings, trials
         PAPER | {"user_based": True},
         trials((100, 0.002), (150, 0.002), (250, 0.002)),
     ),
-    ("models", "deep I-AutoRec"): (
+    ("models", "deep 500-250-500"): (
         fit_paper,
         PAPER | DEEP,
         trials((30, 0.001), (60, 0.001), (100, 0.001)),
@@ -114,8 +114,8 @@ def main():
         for rows, more in tqdm(pool.map(run_split, SPLITS), total=len(SPLITS), unit="split"):
             results += rows
             tried += more
-            write_results(pd.DataFrame(results), "paper_ml1m.csv")
-            write_results(pd.DataFrame(tried), "paper_ml1m_trials.csv")
+            write_results(pd.DataFrame(results), "paper_ml1m.csv", data=("ml-1m",))
+            write_results(pd.DataFrame(tried), "paper_ml1m_trials.csv", data=("ml-1m",))
     print(pd.DataFrame(results).groupby(["part", "model"])["rmse"].agg(["mean", "std", "count"]))
 
 
@@ -133,11 +133,11 @@ def run_split(split):
             {"model": model, "split": split} | r for r in outcome.choice.tried.to_dict("records")
         ]
         scores = {"rmse": outcome.test_rmse, "mae": outcome.test_mae}
-        chosen = settings | {k: v for k, v in outcome.choice.trial.items() if k != "num_epochs"}
+        chosen = settings | outcome.choice.trial
         rows.append(
             {"part": part, "model": model, "split": split, **scores}
             | {"cpu_seconds": outcome.cpu_seconds, "epochs": outcome.choice.num_epochs}
-            | {"settings": as_json(chosen)}
+            | {"settings": as_json(chosen), "trials": as_json(of_model)}
         )
     members = {model: outcomes[model] for model in AVERAGE}
     on_valid = {model: outcome.valid_stars for model, outcome in members.items()}
