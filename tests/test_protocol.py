@@ -116,7 +116,7 @@ def test_solved_models_are_judged_by_their_predictions(parts):
 def test_a_chosen_epoch_is_a_training_of_that_many_epochs(ratings):
     """AutoRec at the best epoch of a longer training is what `refit` fits, on the same data."""
     parts = study.split_parts(ratings)
-    settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05}
+    settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05, "dropout": 0.0}
     choice = study.tune(study.fit_autorec, [settings], parts, 8)
     again = study.refit(study.fit_autorec, choice, parts.fit_data, parts.sizes)
     rmse = study.score(again.predict(parts.valid_data), parts.valid_data)["rmse"]

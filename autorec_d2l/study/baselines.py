@@ -66,10 +66,9 @@ def fit_linear_autoencoder(
 ) -> Fit:
     """Predict a user's rating of an item from that user's other ratings, linearly.
 
-    Each item has a ridge regression, solved in closed form: over the users who rated it, on their
-    ratings of all other items, both as what :func:`fit_biases` with ``damping`` leaves of them.
-    ``penalty`` times the squared weights is added to the squared errors. It is an autoencoder
-    without a hidden layer that cannot copy its input. It holds all cells in memory.
+    Each item has a ridge regression, in closed form: over the users who rated it, on their ratings
+    of all others, both as what :func:`fit_biases` leaves of them; ``penalty`` multiplies the sum
+    of squared weights. An autoencoder without hidden units, it cannot copy its input.
     """
     biases = fit_biases(train_data, None, sizes, damping=damping).predict
     users, items = pair_indices(train_data, *sizes)
