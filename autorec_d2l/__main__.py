@@ -13,6 +13,7 @@ import torch
 
 import autorec_d2l as d2l
 from autorec_d2l.devices import threads_for
+from autorec_d2l.recommend import best, recommend
 from autorec_d2l.scale import STARS
 
 NUM_TITLES = 10
@@ -61,17 +62,19 @@ def run(options: argparse.Namespace, devices: list[torch.device]) -> None:
     )  # (num_items, num_users)
     with threads_for(len(parts[0])):
         net = train(train_inter, test_inter, options, devices)
-    user = options.user - 1
-    with d2l.evaluating(net):
-        device = next(net.parameters()).device
-        predictions = net(train_inter.to(device)).cpu()[:, user]  # (num_items,)
-    own = train_inter[:, user]  # (num_items,)
-    is_new = (own == 0) & (train_inter.count_nonzero(1) >= MIN_RATINGS)
-    stars = STARS.clip(predictions)  # ranked as predicted, shown within the scale of the ratings
-    liked = [f"{own[i]:.0f}  {titles[i]}" for i in best_first(own, own > 0)]
-    advice = [f"{stars[i]:.2f}  {titles[i]}" for i in best_first(predictions, is_new)]
+    own = train_inter[:, options.user - 1]  # (num_items,)
+    liked = best(own, own > 0, NUM_TITLES, "stars")
+    advice = recommend(net, train_inter, options.user, NUM_TITLES, MIN_RATINGS)
+    advice["stars"] = advice["stars"].clip(STARS.low, STARS.high)  # ranked as predicted
+    columns = [
+        [
+            f"{stars:{form}}  {titles[item_id - 1]}"
+            for item_id, stars in table.itertuples(index=False)
+        ]
+        for table, form in ((liked, ".0f"), (advice, ".2f"))
+    ]
     print(f"\n{f'User {options.user} rated highest (stars)':46}Recommended (predicted stars)")
-    for left, right in zip_longest(liked, advice, fillvalue=""):
+    for left, right in zip_longest(*columns, fillvalue=""):
         print(f"{left:46}{right}")
 
 
@@ -97,12 +100,6 @@ def train(
     if history.empty:
         sys.exit("No epoch was finished, so there is nothing to recommend.")
     return net
-
-
-def best_first(stars: torch.Tensor, eligible: torch.Tensor) -> list[int]:
-    """Return the indices of the highest ``stars`` among ``eligible``, ``NUM_TITLES`` at most."""
-    order = stars.masked_fill(~eligible, -torch.inf).argsort(descending=True, stable=True)
-    return order[: min(NUM_TITLES, int(eligible.sum()))].tolist()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -143,20 +143,6 @@ def test_the_users_own_films_stand_beside_them(ml100k, unpopular, capsys):
     assert liked == [(str(r.rating), titles[r.item_id]) for r in own.itertuples()]
 
 
-@pytest.mark.parametrize("count", [0, 3, 12])
-def test_best_first_gives_ten_at_most_of_those_eligible(count):
-    stars = torch.arange(20.0)
-    assert command.best_first(stars, stars < count) == list(range(count))[::-1][:10]
-
-
-def test_of_equal_stars_the_first_film_comes_first():
-    assert command.best_first(torch.tensor([1.0, 2, 2, 1]), torch.tensor([1, 1, 1, 0]) > 0) == [
-        1,
-        2,
-        0,
-    ]
-
-
 def test_help_names_every_option_and_default(capsys):
     with pytest.raises(SystemExit) as stop:
         command.main(["--help"])
