@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from autorec_d2l.checks import whole_number
 from autorec_d2l.evaluation import evaluating
 from autorec_d2l.models import AutoRec
 from autorec_d2l.scale import STARS, Scale
@@ -28,16 +29,10 @@ def recommend(
     its training matrix, ``(num_items, num_users)``, 0 = not rated. An item needs ``min_ratings``
     in it. Stars are as predicted, not clipped.
 
-    Raises ``ValueError`` for an unknown user, an ``n`` below 1, a matrix with another number of
-    users than the network, and predictions that are not finite.
+    Raises ``ValueError`` for an unknown user, an ``n`` below 1, a matrix with other users than the
+    network's, and predictions that are not finite.
     """
-    num_users = net.decoder.out_features
-    if inter_mat.ndim != 2 or inter_mat.shape[1] != num_users:
-        raise ValueError(
-            f"inter_mat must be (num_items, {num_users}), the users of the network, "
-            f"got {tuple(inter_mat.shape)}"
-        )
-    user = _index("user_id", user_id, num_users)
+    user = _index("user_id", user_id, inter_mat.shape[1])
     stars = complete(net, inter_mat)[:, user]  # (num_items,)
     is_left = (inter_mat[:, user] == 0) & (inter_mat.count_nonzero(1) >= min_ratings)
     return best(stars, is_left, n, "stars")
@@ -70,7 +65,7 @@ def recommend_new(
     if min_ratings:
         if num_ratings is None:
             raise ValueError("min_ratings needs num_ratings, how often each item was rated")
-        is_left &= torch.as_tensor(num_ratings) >= min_ratings
+        is_left &= num_ratings >= min_ratings
     return best(complete(net, row[None])[0], is_left, n, "stars")
 
 
@@ -93,8 +88,16 @@ def similar_items(
 
 
 def complete(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
-    """Return every prediction for dense ``rows``, of either kind of network, in their shape."""
-    device = net.decoder.weight.device
+    """Return every prediction for dense ``rows``, of either kind of network, in their shape.
+
+    Raises ``ValueError`` for rows that are not as long as the network's.
+    """
+    if isinstance(net, AutoRec) and rows.shape[1:] != (net.decoder.out_features,):
+        raise ValueError(
+            f"rows must be {net.decoder.out_features} long, as the network's, "
+            f"got {tuple(rows.shape)}"
+        )
+    device = next(net.parameters()).device
     with evaluating(net):
         if isinstance(net, SparseAutoRec):
             everywhere = torch.ones_like(rows).to_sparse_csr().to(device)
@@ -107,8 +110,7 @@ def best(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.D
 
     Raises ``ValueError`` for an ``n`` below 1 and scores that are not finite.
     """
-    if not isinstance(n, Integral) or n < 1:
-        raise ValueError(f"n must be a whole number above 0, got {n!r}")
+    n = whole_number(n, "n")
     if not scores.isfinite().all():
         raise ValueError("the network's answer is not finite: look at its training")
     left = is_left.nonzero().squeeze(1)

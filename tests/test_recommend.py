@@ -61,7 +61,7 @@ def test_everything_rated_gives_an_empty_table():
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, True - 1])
 def test_n_must_be_positive(n):
-    with pytest.raises(ValueError, match="n must be a whole number above 0"):
+    with pytest.raises(ValueError, match="n must be a whole number, at least 1"):
         recommend(Constant(PREDICTIONS), INTER, 1, n=n)
 
 
@@ -74,10 +74,9 @@ def test_unknown_user(user_id):
 
 
 def test_matrix_of_other_users():
-    with pytest.raises(
-        ValueError, match=re.escape("(num_items, 2), the users of the network, got (2, 5)")
-    ):
-        recommend(Constant(PREDICTIONS), INTER.T, 1)
+    message = "rows must be 2 long, as the network's, got (2, 5)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        recommend(d2l.AutoRec(3, 2), INTER.T, 1)
 
 
 def test_predictions_that_are_not_finite():
