@@ -207,7 +207,16 @@ def test_an_unpacked_folder_comes_before_an_archive(web, home, log):
     assert web.asked == []
 
 
-@pytest.mark.parametrize("raw", [ARCHIVE[:100], b"<html>Sign in</html>", b"", PACKAGE])
+@pytest.mark.parametrize(
+    "raw",
+    [ARCHIVE[:100], b"<html>Sign in</html>", b"", PACKAGE],
+    ids=[
+        "truncated",
+        "a page",
+        "empty",
+        "another archive",
+    ],  # bytes hold the time: two workers differ
+)
 @pytest.mark.parametrize("file", [ZIP, WHEEL])
 def test_a_wrong_archive_that_the_user_placed_is_refused(web, home, file, raw):
     raw = ARCHIVE if (file, raw) == (WHEEL, PACKAGE) else raw
