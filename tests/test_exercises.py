@@ -37,7 +37,8 @@ def test_results_are_the_sweep_that_the_chapter_describes(chapter, monkeypatch):
 @pytest.mark.parametrize("chapter", ["width", "depth", "activations"])
 def test_results_say_how_they_were_made(chapter):
     path = ROOT / "autorec_d2l" / "results" / f"exercise_{chapter}.csv"
-    head = path.read_text(encoding="utf-8").splitlines()[:4]
-    for line, name in zip(head, ("command", "versions", "machine", "date"), strict=True):
+    head = path.read_text(encoding="utf-8").splitlines()[:6]
+    names = ("command", "versions", "commit", "data", "machine", "date")
+    for line, name in zip(head, names, strict=True):
         assert re.match(rf"# {name}: \S", line)
     assert "tests/benchmarks/exercises.py" in head[0]

@@ -193,16 +193,16 @@ def test_score_by_hand():
 def test_warm_start_imitates_the_shallow_network():
     """The first predictions of the deep network are, nearly, those of the shallow one."""
     generator = torch.Generator().manual_seed(0)
-    tastes = torch.randn(40, 2, generator=generator) @ torch.randn(2, 30, generator=generator)
-    rows, columns = (torch.rand(40, 30, generator=generator) < 0.5).nonzero(as_tuple=True)
+    tastes = torch.randn(400, 2, generator=generator) @ torch.randn(2, 30, generator=generator)
+    rows, columns = (torch.rand(400, 30, generator=generator) < 0.5).nonzero(as_tuple=True)
     stars = (3 + tastes).round().clamp(1, 5)[rows, columns]
-    matrix = sparse.RatingMatrix(rows, columns, stars, (40, 30))
+    matrix = sparse.RatingMatrix(rows, columns, stars, (400, 30))
     predicted = {}
     for name in ("warm", "mean", "scaled"):
         torch.manual_seed(0)
         net = sparse.SparseAutoRec(8, 30, more_hidden=[6, 8], dropout=0.0)
         if name == "warm":
-            study.warm_start(net, matrix, lr=0.05, batch_size=10, num_epochs=40)
+            study.warm_start(net, matrix, lr=0.05, batch_size=10, num_epochs=20)
         else:
             study.initialise(net, name, matrix)
         with d2l.evaluating(net):

@@ -23,12 +23,14 @@ class Recorder:
 
     __name__ = "recorder"
 
-    def __init__(self):
-        self.fits, self.predicted = [], []
+    def __init__(self, stop_after=None):
+        self.fits, self.predicted, self.stop_after = [], [], stop_after
 
     def __call__(
         self, train_data, held_out, sizes, num_epochs, seed, level=1.0, best=2, fail=False
     ):
+        if len(self.fits) == self.stop_after:
+            raise KeyboardInterrupt
         self.fits.append((train_data, held_out, num_epochs, seed, level))
         if fail:
             raise FloatingPointError("the loss is not finite")
@@ -131,14 +133,8 @@ def test_what_was_changed_is_fitted_again(ratings, tmp_path, change):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_it_goes_on_from_there(ratings, tmp_path, capsys):
-    class Stopped(Recorder):
-        def __call__(self, *arguments, **settings):
-            if len(self.fits) == 5:
-                raise KeyboardInterrupt
-            return super().__call__(*arguments, **settings)
-
     run = {"trials": TRIALS, "num_epochs": 5, "splits": range(3), "keep": tmp_path / "keep.csv"}
-    table = study.run_sweep(ratings, {"m": {"fit": Stopped()}}, **run)
+    table = study.run_sweep(ratings, {"m": {"fit": Recorder(stop_after=5)}}, **run)
     assert table["split"].tolist() == [0]
     assert "stopped by hand after 1 of 3 models" in capsys.readouterr().out
     fit = Recorder()
