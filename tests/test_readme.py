@@ -85,10 +85,9 @@ def test_the_story_of_the_table(door):
     for member in single:
         mean, half_width = study.paired_interval(rmse["blend"] - rmse[member])
         assert mean + half_width < 0, member
-    mean, half_width = study.paired_interval(
-        rmse["AutoRec, improved"] - rmse["Bayesian factorisation (myfm)"]
-    )
-    assert abs(mean) < half_width  # "as good as": they cannot be told apart
+    bayes = rmse["Bayesian factorisation (myfm)"]
+    assert bayes.mean() < rmse["AutoRec, improved"].mean()  # "at least as good as the best"
+    assert rmse["AutoRec, improved"].mean() < rmse["AutoRec, tuned"].mean()
     epochs = table[table["model"] == stopped]["epochs"].mean()
     assert 1.6 < epochs / 25 < 2.4  # "about twice"
 
