@@ -30,9 +30,12 @@ MODELS = {
     "MF": (
         rankers.rank_mf,
         [
-            {"num_epochs": 10},
-            {"num_epochs": 10, "wd": 3e-4},
-            {"num_epochs": 20, "wd": 1e-4},
+            {"batch_size": 1024, "lr": 0.004, **trial}
+            for trial in (
+                {"num_epochs": 10},
+                {"num_epochs": 10, "wd": 3e-4},
+                {"num_epochs": 20, "wd": 1e-4},
+            )
         ],
     ),
     "AutoRec": (
@@ -50,9 +53,9 @@ MODELS = {
     "Mult-VAE": (
         rankers.rank_mult_vae,
         [
-            {"num_epochs": 50, "least": 4},
-            {"num_epochs": 100, "least": 4},
-            {"num_epochs": 50, "least": 1},
+            {"num_epochs": 30, "least": 4},
+            {"num_epochs": 60, "least": 4},
+            {"num_epochs": 30, "least": 1},
         ],
     ),
 }
