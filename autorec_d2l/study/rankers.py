@@ -31,7 +31,8 @@ def rank_mf(table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, **
     """Score by the stars that matrix factorization predicts."""
     net = fit_mf(table, None, sizes, num_epochs, seed, with_mean=True, **settings).net
     with torch.no_grad():
-        return net.P.weight @ net.Q.weight.T + net.user_bias.weight + net.item_bias.weight.T
+        biases = net.user_bias.weight + net.item_bias.weight.T  # (num_users, num_items)
+        return net.P.weight @ net.Q.weight.T + biases + net.mean
 
 
 def rank_autorec(
