@@ -23,7 +23,7 @@ AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false
 
 
 @contextmanager
-def launch():
+def chromium():
     """Start Chromium; skip without one, or fail where AUTOREC_D2L_REQUIRE_BROWSER=1."""
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next(filter(None, map(shutil.which, names)), None)

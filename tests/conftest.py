@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from browser import chromium
 
 import autorec_d2l as d2l
 
@@ -48,3 +49,10 @@ def launch():
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests of a process, or a skip that says why."""
+    with chromium() as browser:
+        yield browser

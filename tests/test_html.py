@@ -4,9 +4,7 @@ The book is built once, from scratch. Set AUTOREC_D2L_REQUIRE_BROWSER=1 where a 
 there; elsewhere its tests are skipped without one.
 """
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -15,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from browser import AXE, OVERFLOW, visit
 
 import autorec_d2l
 
@@ -152,25 +150,6 @@ def test_static_faults_are_noticed(tmp_path, old, new, fault):
 # In a browser.
 
 
-@pytest.fixture(scope="session")
-def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        missing = f"no browser: none of {', '.join(names)} on the path"
-        if os.environ.get("AUTOREC_D2L_REQUIRE_BROWSER") == "1":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    quiet = "no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    quiet += " disable-component-update disable-sync"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable, args=[f"--{word}" for word in quiet.split()]
-        )
-        yield browser
-        browser.close()
-
-
 # Equations that did not come out: left as TeX, an error, or an unknown command in red.
 EQUATIONS = """async () => {
     const maths = [...document.querySelectorAll('.math')];
@@ -178,15 +157,6 @@ EQUATIONS = """async () => {
     const broken = '[data-mml-node=merror], [data-mml-node=mtext][fill=red]';
     return maths.filter(e => !e.querySelector('mjx-container') || e.querySelector(broken))
                 .map(e => 'equation: ' + e.textContent.slice(0, 80));
-}"""
-
-OVERFLOW = """() => {
-    const wide = document.documentElement.scrollWidth, room = window.innerWidth;
-    if (wide <= room) return [];
-    const out = [...document.querySelectorAll('main *')]
-        .filter(e => e.getBoundingClientRect().right > room + 1).slice(0, 5)
-        .map(e => e.tagName + '.' + e.className);
-    return [`page is ${wide} px wide in ${room}: ${out}`];
 }"""
 
 # Code that is cut off at the edge of its box, also where it is folded.
@@ -201,35 +171,6 @@ IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' +
 
 FIGURES = """() => [...document.querySelectorAll('.cell_output img')]
     .map(e => getComputedStyle(e).filter)"""
-
-AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false})).violations
-    .filter(v => ['serious', 'critical'].includes(v.impact))
-    .map(v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150))])"""
-
-
-def visit(browser, path, scheme="light", width=1280):
-    """Open a page from the disk with no network; return it and the list of its faults so far."""
-    context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 800}, reduced_motion="reduce"
-    )
-    page, faults = context.new_page(), []
-
-    def only_local(route):
-        if urlsplit(route.request.url).scheme in {"file", "data", "blob"}:
-            route.continue_()
-        else:
-            faults.append(f"asked for {route.request.url}")
-            route.abort()
-
-    context.route("**/*", only_local)
-    page.on("requestfailed", lambda request: faults.append(f"did not get {request.url}"))
-    page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
-    page.on(
-        "console",
-        lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None,
-    )
-    page.goto(path.as_uri(), wait_until="load")
-    return page, faults
 
 
 def live_faults(browser, path, scheme="light", width=1280):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from browser import AXE, OVERFLOW, launch, visit
+from browser import AXE, OVERFLOW, visit
 
 import autorec_d2l as d2l
 from autorec_d2l import pages, study
@@ -19,12 +19,6 @@ from autorec_d2l.sparse import SparseAutoRec
 DOCUMENT = """<!DOCTYPE html><html lang="en"{root}><head><meta charset="utf-8"><title>x</title>
 <meta name="viewport" content="width=device-width"></head><body{body}><main><h1>x</h1>
 {html}</main></body></html>"""
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with launch() as browser:
-        yield browser
 
 
 @pytest.fixture
