@@ -53,7 +53,8 @@ def test_without_a_source_it_says_what_to_do(run):
     assert done.returncode == 1
     assert done.asked is None
     assert done.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: autorec_d2l is missing: set AUTOREC_D2L_SOURCE to its folder"
+        "ModuleNotFoundError: autorec_d2l is missing: set the environment variable "
+        "AUTOREC_D2L_SOURCE to its folder, its wheel or its git address"
     )
 
 
