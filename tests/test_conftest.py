@@ -60,6 +60,7 @@ ML1M = "# d2l.read_data_ml1m()\nprint(1)"
 
 def test_where_ml1m_is_its_chapter_runs(run, tmp_path):
     (tmp_path / "data" / "ml-1m").mkdir(parents=True)
+    (tmp_path / "data" / "ml-1m" / "ratings.dat").touch()
     done = run("2\n", "--nbval", source=ML1M, AUTOREC_D2L_DATA=str(tmp_path / "data"))
     assert "1 failed" in done.stdout
 
