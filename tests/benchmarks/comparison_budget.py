@@ -3,9 +3,9 @@
     python tests/benchmarks/comparison_budget.py [--processes 2]
 
 For AutoRec, matrix factorization and SVD++ thirty trials are drawn from the ranges below, with a
-fixed seed and the same for the five random splits of MovieLens-100K. Of the first 3, the first 10
-and all 30, the best on the validation part is fitted to the whole training part, and only it reads
-the test ratings. A process trains on one thread; needs scikit-surprise.
+fixed seed and the same for the first three random splits of MovieLens-100K. Of the first 3, the
+first 10 and all 30, the best on the validation part is fitted to the whole training part, and only
+it reads the test ratings. A process trains on one thread; needs scikit-surprise.
 
 Writes `autorec_d2l/results/comparison_budget.csv`, a row a model, split and number of trials:
 `valid_rmse, test_rmse` (stars, unclipped), the epochs and the settings chosen, and the CPU seconds
@@ -27,7 +27,7 @@ import autorec_d2l as d2l
 from autorec_d2l import study
 from autorec_d2l.study.results import as_json
 
-SPLITS = range(5)
+SPLITS = range(3)
 BUDGETS = (3, 10, 30)
 
 
