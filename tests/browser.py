@@ -17,7 +17,9 @@ OVERFLOW = """() => {
     return [`page is ${wide} px wide in ${room}: ${out}`];
 }"""
 
-AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false})).violations
+# All rules of axe, or those that are named.
+AXE = """async rules => (await axe.run(
+    {resultTypes: ['violations'], preload: false, ...(rules && {runOnly: rules})})).violations
     .filter(v => ['serious', 'critical'].includes(v.impact))
     .map(v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 150))])"""
 

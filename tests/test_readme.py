@@ -103,9 +103,12 @@ def test_the_table_of_seconds():
     last = table[(table["epoch"] == 25) & (table["cores"] == 2)].groupby("arm")
     seconds, rmse = last["total_seconds"].median(), last["test_rmse"].mean()
     rows = re.findall(r"^\| ([^|]+) \| (\d+\.\d) \| (0\.\d+) \|$", README, re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 5
     for arm, of_arm, error in rows:
         assert (of_arm, error) == (f"{seconds[arm]:.1f}", f"{rmse[arm]:.3f}")
+    one, two = (seconds[f"ours, sparse, busy, {threads}"] for threads in ("1 thread", "2 threads"))
+    assert 2.5 < two / one < 3.5
+    assert f"three times as long ({two:.1f} s against {one:.1f} s)" in README
 
 
 def test_the_cost_at_the_size_of_movielens_10m():
