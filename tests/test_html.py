@@ -255,7 +255,7 @@ def test_pages_in_the_browser(html, browser):
         ),
         ('<p style="color: #eee; background: #fff">pale</p>', "color-contrast"),
         (
-            '<div class="highlight"><span>1</span><span style="color: #eee">2</span></div>',
+            '<div class="highlight"><span>one</span><span style="color: #eee">two</span></div>',
             "color-contrast",
         ),
         ("<script>document.documentElement.dataset.theme = 'x'</script>", "the theme does not"),
