@@ -4,6 +4,7 @@ The book is built once, from scratch. Set AUTOREC_D2L_REQUIRE_BROWSER=1 where a 
 there; elsewhere its tests are skipped without one.
 """
 
+import functools
 import re
 import subprocess
 import sys
@@ -64,9 +65,19 @@ class Page(HTMLParser):
         self.in_title = False
 
 
+@functools.cache  # most links lead to pages that have been read before
+def read_page(path, changed):
+    """Return a page as it was when its file was changed last."""
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def page_at(path):
+    return read_page(path, path.stat().st_mtime_ns)
+
+
 def static_faults(path):
     """Return what is wrong with a page as it lies on the disk."""
-    page = Page(path.read_text(encoding="utf-8"))
+    page = page_at(path)
     rel = [attrs.get("rel", "") for tag, attrs in page.tags if tag == "link"]
     if not page.title.strip():
         yield "no title"
@@ -84,11 +95,11 @@ def static_faults(path):
             yield f"loads {target}"
         if tag == "img" and not attrs.get("alt"):
             yield f"no alternative text: {target}"
-        if target and not remote and (missing := missing_target(path, page, target)):
+        if target and not remote and (missing := missing_target(path, target)):
             yield f"leads nowhere: {missing}"
 
 
-def missing_target(path, page, target):
+def missing_target(path, target):
     """Return a relative address of a page if its file or its anchor does not exist."""
     parts = urlsplit(target)
     if parts.scheme == "data" or target == "#":
@@ -97,8 +108,7 @@ def missing_target(path, page, target):
     if not there.exists():
         return target
     if parts.fragment and there.suffix == ".html":
-        ids = page.ids if there == path else Page(there.read_text(encoding="utf-8")).ids
-        return None if unquote(parts.fragment) in ids else target
+        return None if unquote(parts.fragment) in page_at(there).ids else target
     return None
 
 
@@ -118,7 +128,7 @@ def test_pages_as_they_lie_on_the_disk(html):
 
 
 def test_every_public_name_is_in_the_library_reference(html):
-    ids = Page((html / "book" / "api.html").read_text(encoding="utf-8")).ids
+    ids = page_at(html / "book" / "api.html").ids
     public = {name: getattr(autorec_d2l, name) for name in autorec_d2l.__all__}
     described = {f"{thing.__module__}.{name}" for name, thing in public.items() if callable(thing)}
     assert described - ids == set()
@@ -205,6 +215,7 @@ def live_faults(browser, path, looks=LOOKS):
     page, faults = visit(browser, path, *looks[0])
     faults += page.evaluate(EQUATIONS) + page.evaluate(IMAGES)
     page.evaluate(Axe().axe_script)
+    page.add_style_tag(content="* { transition: none !important; }")  # colours change at once
     for scheme, width in looks:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
