@@ -206,36 +206,42 @@ ALL_AGAIN = """() => document.querySelectorAll('[style*=visibility]')
 CONTRAST = {"runOnly": ["color-contrast"]}
 ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
 
-# A page is loaded once; then the light goes off, and the window becomes a phone.
-LOOKS = [("light", 1280), ("dark", 1280), ("dark", 390), ("light", 390)]
+LOOKS = {1280: ("light", "dark"), 390: ("light", "dark")}  # a page is loaded once a width
+ONE_LOOK = {1280: ("light",)}
 
 
 def live_faults(browser, path, looks=LOOKS):
     """Return what is wrong with a page in the browser."""
-    page, faults = visit(browser, path, *looks[0])
-    faults += page.evaluate(EQUATIONS) + page.evaluate(IMAGES)
-    page.evaluate(Axe().axe_script)
-    page.add_style_tag(content="* { transition: none !important; }")  # colours change at once
-    for scheme, width in looks:
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme=scheme)
-        found, rules = [], []
-        try:
-            page.wait_for_function(THEME, arg=scheme, timeout=5000)
-        except TimeoutError:
-            found.append("the theme does not follow the system")
-        found += page.evaluate(FIGURES, scheme) + page.evaluate(OVERFLOW)
-        if width >= 1280:
-            found += page.evaluate(WIDE_CODE)
-            page.evaluate(ONE_OF_EACH)
-            rules += page.evaluate(AXE, CONTRAST)
-            page.evaluate(ALL_AGAIN)
-        if scheme == "light":
-            rules += page.evaluate(AXE, ALL_BUT_CONTRAST)
-        found += [f"{rule}: {nodes}" for rule, nodes in rules]
-        faults += [f"{fault} ({scheme}, {width} px)" for fault in found]
-    page.context.close()
-    return faults
+    found = []
+    for width, schemes in looks.items():
+        page, faults = visit(browser, path, schemes[0], width)
+        faults += page.evaluate(EQUATIONS) + page.evaluate(IMAGES)
+        page.evaluate(Axe().axe_script)
+        page.add_style_tag(content="* { transition: none !important; }")  # colours change at once
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            faults += [f"{fault} ({scheme})" for fault in faults_of_look(page, scheme, width)]
+        page.context.close()
+        found += [f"{fault} ({width} px)" for fault in faults]
+    return found
+
+
+def faults_of_look(page, scheme, width):
+    """Return what is wrong with a page that is there, in one light and one width."""
+    try:
+        page.wait_for_function(THEME, arg=scheme, timeout=5000)
+    except TimeoutError:
+        yield "the theme does not follow the system"
+    yield from page.evaluate(FIGURES, scheme) + page.evaluate(OVERFLOW)
+    rules = []
+    if width >= 1280:
+        yield from page.evaluate(WIDE_CODE)
+        page.evaluate(ONE_OF_EACH)
+        rules += page.evaluate(AXE, CONTRAST)
+        page.evaluate(ALL_AGAIN)
+    if scheme == "light":
+        rules += page.evaluate(AXE, ALL_BUT_CONTRAST)
+    yield from (f"{rule}: {nodes}" for rule, nodes in rules)
 
 
 def test_pages_in_the_browser(html, browser):
@@ -285,6 +291,6 @@ def test_live_faults_are_noticed(html, browser, tmp_path, broken, fault):
         <body><main><h1>x</h1><span class="math">\\(\\boldsymbol{{x}}\\)</span>HERE</main></body>"""
     path = tmp_path / "x.html"
     path.write_text(sound.replace("HERE", ""), encoding="utf-8")
-    assert live_faults(browser, path, LOOKS[:1]) == []
+    assert live_faults(browser, path, ONE_LOOK) == []
     path.write_text(sound.replace("HERE", broken), encoding="utf-8")
-    assert any(found.startswith(fault) for found in live_faults(browser, path, LOOKS[:1]))
+    assert any(found.startswith(fault) for found in live_faults(browser, path, ONE_LOOK))
