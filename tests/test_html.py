@@ -186,9 +186,9 @@ FIGURES = """scheme => [...document.querySelectorAll('.cell_output img')]
     .filter(e => getComputedStyle(e).filter.includes('invert') !== (scheme === 'dark'))
     .map(e => `figure is not drawn for ${scheme}: ${e.alt}`)"""
 
-# Contrast takes axe long, and depends on no more than this: of the many tokens of code and cells
-# of tables that can be seen, one of each kind is left to be judged.
-MANY = ".highlight span, table.dataframe :is(td, th)"
+# Contrast takes axe long, and depends on no more than this: of all that can be seen, one of each
+# kind is left to be judged.
+MANY = "main *"
 ONE_OF_EACH = """many => {
     const kinds = new Set();
     const ground = e => {
@@ -206,6 +206,7 @@ ALL_AGAIN = """many => document.querySelectorAll(many)
     .forEach(e => { e.style.visibility = ''; })"""
 CONTRAST = {"runOnly": ["color-contrast"]}
 ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
+OTHER_COLOURS = {"runOnly": ["link-in-text-block"]}  # the rest does not depend on the light
 
 LOOKS = {1280: ("light", "dark"), 390: ("light", "dark")}  # a page is loaded once a width
 ONE_LOOK = {1280: ("light",)}
@@ -239,7 +240,7 @@ def faults_of_look(page, scheme, width):
     page.evaluate(ONE_OF_EACH, MANY)
     rules = page.evaluate(AXE, CONTRAST)
     page.evaluate(ALL_AGAIN, MANY)
-    rules += page.evaluate(AXE, ALL_BUT_CONTRAST)
+    rules += page.evaluate(AXE, ALL_BUT_CONTRAST if scheme == "light" else OTHER_COLOURS)
     yield from (f"{rule}: {nodes}" for rule, nodes in rules)
 
 
