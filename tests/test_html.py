@@ -186,8 +186,8 @@ FIGURES = """scheme => [...document.querySelectorAll('.cell_output img')]
     .filter(e => getComputedStyle(e).filter.includes('invert') !== (scheme === 'dark'))
     .map(e => `figure is not drawn for ${scheme}: ${e.alt}`)"""
 
-# Contrast takes axe long, and depends on no more than this: of all that can be seen, one of each
-# kind is left to be judged.
+# Contrast takes axe long, and depends on no more than this: of all text that can be seen, one
+# piece of each kind is left to be judged, and what stands beside a link, which must differ from it.
 MANY = "main *"
 ONE_OF_EACH = """many => {
     const kinds = new Set();
@@ -195,7 +195,10 @@ ONE_OF_EACH = """many => {
         const own = getComputedStyle(e).backgroundColor;
         return own === 'rgba(0, 0, 0, 0)' && e.parentElement ? ground(e.parentElement) : own;
     };
-    for (const e of [...document.querySelectorAll(many)].filter(e => e.checkVisibility())) {
+    const speaks = e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    const seen = [...document.querySelectorAll(many)].filter(e => e.checkVisibility());
+    const besideLink = e => e.closest('p, li, td')?.querySelector('a');
+    for (const e of seen.filter(e => speaks(e) && !besideLink(e))) {
         const {color, fontSize, fontWeight} = getComputedStyle(e);
         const kind = [color, ground(e), fontSize, fontWeight].join();
         e.style.visibility = kinds.has(kind) ? 'hidden' : 'visible';
@@ -204,9 +207,9 @@ ONE_OF_EACH = """many => {
 }"""
 ALL_AGAIN = """many => document.querySelectorAll(many)
     .forEach(e => { e.style.visibility = ''; })"""
-CONTRAST = {"runOnly": ["color-contrast"]}
-ALL_BUT_CONTRAST = {"rules": {"color-contrast": {"enabled": False}}}
-OTHER_COLOURS = {"runOnly": ["link-in-text-block"]}  # the rest does not depend on the light
+COLOURS = ["color-contrast", "link-in-text-block"]
+BY_LIGHT = {"runOnly": COLOURS}
+IN_ANY_LIGHT = {"rules": {rule: {"enabled": False} for rule in COLOURS}}
 
 LOOKS = {1280: ("light", "dark"), 390: ("light", "dark")}  # a page is loaded once a width
 ONE_LOOK = {1280: ("light",)}
@@ -238,9 +241,10 @@ def faults_of_look(page, scheme, width):
     if width >= 1280:
         yield from page.evaluate(WIDE_CODE)
     page.evaluate(ONE_OF_EACH, MANY)
-    rules = page.evaluate(AXE, CONTRAST)
+    rules = page.evaluate(AXE, BY_LIGHT)
     page.evaluate(ALL_AGAIN, MANY)
-    rules += page.evaluate(AXE, ALL_BUT_CONTRAST if scheme == "light" else OTHER_COLOURS)
+    if scheme == "light":
+        rules += page.evaluate(AXE, IN_ANY_LIGHT)
     yield from (f"{rule}: {nodes}" for rule, nodes in rules)
 
 
@@ -290,6 +294,11 @@ def test_figures_are_where_they_are_looked_for(html, browser):
             '<span style="color: #000">one</span>'
             '<span style="color: #000"> <span style="color: #eee">two</span></span></div>',
             "color-contrast",
+        ),
+        (
+            "<p>text</p><p>text beside a "
+            '<a href="#" style="color: #333; text-decoration: none">link</a></p>',
+            "link-in-text-block",
         ),
         ("<script>document.documentElement.dataset.theme = 'x'</script>", "the theme does not"),
         (
