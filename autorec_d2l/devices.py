@@ -127,9 +127,9 @@ def restore_random(rows: torch.Tensor, devices: Sequence[torch.device]) -> None:
     """Put torch's random numbers where :func:`random_state` found them."""
     size, gpus = len(torch.get_rng_state()), _gpus(devices)
     row = rows[rank_and_size()[0]]
-    torch.set_rng_state(row[:size])
+    torch.set_rng_state(row[:size].clone())  # of a view torch would read other bytes
     for gpu, state in zip(gpus, row[size:].chunk(max(len(gpus), 1)), strict=False):
-        torch.cuda.set_rng_state(state.contiguous(), gpu)
+        torch.cuda.set_rng_state(state.clone(), gpu)
 
 
 def _gpus(devices) -> list[torch.device]:

@@ -45,9 +45,9 @@ def dense(last_batch="keep", seed=0, dropout=0.3, lr=0.05):
     }
 
 
-def scheduled(last_batch="rollover"):
-    made = dense(last_batch)
-    made["scheduler"] = torch.optim.lr_scheduler.OneCycleLR(made["trainer"], 0.1, 40)
+def scheduled(num_steps=40):
+    made = dense("rollover")
+    made["scheduler"] = torch.optim.lr_scheduler.OneCycleLR(made["trainer"], 0.1, num_steps)
     return made
 
 
@@ -249,7 +249,7 @@ def other_seed():
 OTHERS = {
     "network": [other_network, lambda: dense(dropout=0.4)],
     "optimizer": [other_optimizer, lambda: dense(lr=0.1)],
-    "scheduler": [scheduled],
+    "scheduler": [lambda: dense() | {"scheduler": scheduled()["scheduler"]}],
     "loss": [lambda: dense() | {"loss": torch.nn.MSELoss()}],
     "data in train_iter": [lambda: other_rows("train_iter")],
     "data in test_iter": [lambda: other_rows("test_iter")],
@@ -277,10 +277,8 @@ def test_the_file_of_another_run_is_refused(name, make, tmp_path):
 
 def test_another_schedule_is_refused(tmp_path):
     train(scheduled(), 2, checkpoint=tmp_path / "run.pt")
-    made = dense("rollover")
-    made["scheduler"] = torch.optim.lr_scheduler.OneCycleLR(made["trainer"], 0.1, 50)
     with pytest.raises(ValueError, match=r"scheduler is OneCycleLR .*40.* here .*50"):
-        train(made, 2, checkpoint=tmp_path / "run.pt")
+        train(scheduled(50), 2, checkpoint=tmp_path / "run.pt")
 
 
 def test_fewer_epochs_than_there_are_is_refused(tmp_path):
@@ -394,11 +392,12 @@ def test_the_checksum_sees_every_number():
 # Kills
 
 
+LONG = {"num_epochs": 140, "patience": 90}
 WORKER = """\
 import json, os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
-from test_checkpoints import scheduled, train
+from test_checkpoints import LONG, scheduled, train
 from autorec_d2l import checkpoints
 
 torch.set_num_threads(1)
@@ -417,14 +416,9 @@ def child(kill_in=None):
         torch.save = spoil_torch_save
     elif kill_in:
         setattr(os, kill_in, die)
-    history, weights = train(make(), 400, checkpoint=path, patience=300)
+    history, weights = train(scheduled(300), **LONG, checkpoint=path)
     torch.save([history, weights], target)
     os._exit(0)
-
-def make():
-    made = scheduled()
-    made["scheduler"] = torch.optim.lr_scheduler.OneCycleLR(made["trainer"], 0.1, 1000)
-    return made
 
 def stamp():
     return os.stat(path).st_ino if os.path.exists(path) else None
@@ -433,11 +427,11 @@ kills, chance = 0, random.Random()
 if how == "random":
     for number in range(20):
         pid = child()
-        for _ in range(number % 4):  # so many saves, then any moment of the next epochs
+        for _ in range(number % 2):  # so many saves, then any moment of the next epochs
             before = stamp()
             while stamp() == before:
                 time.sleep(0.0005)
-        time.sleep(chance.uniform(0, 0.03))
+        time.sleep(chance.uniform(0, 0.01))
         os.kill(pid, signal.SIGKILL)
         kills += os.waitpid(pid, 0)[1] == signal.SIGKILL
 else:
@@ -460,23 +454,18 @@ def run_worker(tmp_path, how):
     return json.loads(done.stdout), torch.load(target, weights_only=True)
 
 
-def long_run(num_epochs=400):
-    made = scheduled()
-    made["scheduler"] = torch.optim.lr_scheduler.OneCycleLR(made["trainer"], 0.1, 1000)
-    return made | {"num_epochs": num_epochs}
-
-
 @NEEDS_KILL
 def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
     (kills, finished), end = run_worker(tmp_path, "random")
     assert kills == 20
-    assert 0 < finished < 400, "the kills were to fall into the run"
-    same(end, train(long_run(), patience=300))
+    alone = train(scheduled(300), **LONG)
+    assert 0 < finished < len(alone[0]) < 140, "kills before the end, and an end by patience"
+    same(end, alone)
 
 
 @NEEDS_KILL
 def test_a_kill_during_saving_leaves_the_old_file_whole(tmp_path):
-    train(long_run(3), checkpoint=tmp_path / "run.pt", patience=300)
+    train(scheduled(300), 3, patience=90, checkpoint=tmp_path / "run.pt")
     (kills, finished), end = run_worker(tmp_path, "saving")
     assert (kills, finished) == (3, 3)
-    same(end, train(long_run(), patience=300))
+    same(end, train(scheduled(300), **LONG))
