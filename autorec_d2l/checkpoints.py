@@ -72,8 +72,9 @@ class Checkpoint:
         Without a file one is written first, and read as well: what can fail, fails before the
         first epoch.
 
-        Raises ``ValueError`` for a file that is no checkpoint, or that of another run, and
-        ``OSError`` where the file cannot be read or written.
+        Raises ``ValueError`` for a file that is no checkpoint, or that of another run,
+        ``OSError`` where the file cannot be read or written, and ``TypeError`` for a state that
+        could be read again only by unpickling.
         """
         device, size = self.devices[0], rank_and_size()[1]
         missing = int(add_up(torch.tensor(float(not self.path.exists()), device=device)))
@@ -82,7 +83,16 @@ class Checkpoint:
             add_up(torch.zeros(1, device=device))  # the others wait for the first process
         elif missing:
             raise ValueError(f"{missing} of {size} processes do not see the file {self.path}")
-        state = read_state(self.path)
+        try:
+            state = read_state(self.path)
+        except ValueError as error:
+            if not missing:
+                raise
+            self.path.unlink(missing_ok=True)
+            raise TypeError(
+                "a checkpoint holds tensors, words and Python's own numbers; the optimizer, the "
+                "scheduler, the loss or train_iter has something else in its state"
+            ) from error
         for name, new in self.settings.items():
             old = state["settings"].get(name, "none")
             if old != new:

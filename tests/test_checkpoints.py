@@ -340,6 +340,12 @@ def test_a_loader_of_an_unknown_state_is_refused(batches, tmp_path):
         train(made, checkpoint=tmp_path / "run.pt")
 
 
+def test_a_state_that_could_not_be_read_again_is_refused_at_once(tmp_path):
+    with pytest.raises(TypeError, match="Python's own numbers; the optimizer, the scheduler"):
+        train(dense(lr=np.float64(0.05)), checkpoint=tmp_path / "run.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
 class Rows(torch.utils.data.DataLoader):
     """A loader of one's own, that might do anything."""
 
