@@ -17,14 +17,14 @@ from autorec_d2l.devices import own_rows, rank_and_size
 
 def train(ratings, devices, num_epochs, **options):
     torch.manual_seed(0)
-    net = d2l.AutoRec(6, ratings.shape[1], dropout=0)
+    net = d2l.AutoRec(6, ratings.shape[1], options.get("dropout", 0))
     train_iter = d2l.load_array((ratings,), options.get("batch_size", 7))
     test_iter = d2l.load_array((ratings,), 64, is_train=False)
     loss = options.get("loss", d2l.L2Loss())
     trainer = torch.optim.Adam(net.parameters(), lr=0.01, weight_decay=1e-3)
     return net, d2l.train_recsys_rating(
         net, train_iter, test_iter, loss, trainer, num_epochs, devices, inter_mat=ratings,
-        scale=options.get("scale", d2l.Scale(1, 5)),
+        scale=options.get("scale", d2l.Scale(1, 5)), checkpoint=options.get("checkpoint"),
     )
 
 def refused(error, use, *arguments, **options):
@@ -56,6 +56,9 @@ with d2l.process_group(torch.device(device) if device == "cpu" else None) as dev
     net, history = train(ratings, devices, 4)
     seed = torch.initial_seed()
     print(f"rank {rank} is heard")
+    dropped = train(ratings, devices, 4, dropout=0.4)
+    for num_epochs in (2, 4):
+        resumed = train(ratings, devices, num_epochs, dropout=0.4, checkpoint=f"{target}.pt")
     broken = ratings.clone()
     broken[22] = torch.nan
     report = {
@@ -70,6 +73,7 @@ with d2l.process_group(torch.device(device) if device == "cpu" else None) as dev
         "several": refused(ValueError, train, ratings, [torch.device("cpu")] * 2, 1),
         "sparse": refused(ValueError, own_rows, [ratings.to_sparse_csr()]),
         "seed": seed,
+        "trained": [[p.tolist() for p in made[0].parameters()] for made in (dropped, resumed)],
     }
     with open(f"{target}.{rank}", "w") as file:
         json.dump(report, file)
@@ -123,6 +127,14 @@ def test_both_ranks_end_with_the_same_weights(reports):
 def test_ranks_do_not_drop_the_same_units(reports):
     _, (first, second), _ = reports
     assert first["seed"] != second["seed"]
+
+
+def test_a_checkpoint_goes_on_bit_for_bit(reports):
+    """Also dropout, whose random numbers are others on each rank."""
+    alone, together, _ = reports
+    for report in (alone, *together):
+        straight, resumed = report["trained"]
+        assert straight == resumed
 
 
 def test_only_the_first_rank_is_heard(reports):
