@@ -4,6 +4,7 @@ A box becomes a quotation, tabs stand one below the other, an exercise and its s
 headings, under which a notebook folds. What is not known here is an error, never left as it is.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Book:
     def read(cls, folder: Path, address: str = "") -> "Book":
         """Read the titles of the pages and the works in a folder."""
         pages = (*folder.glob("*.md"), *folder.glob("*.ipynb"))
-        titles = {page.stem: _title(page.read_text(encoding="utf-8")) for page in pages}
+        titles = {page.stem: _title(page) for page in pages}
         works = parse_file(str(folder / "references.bib"), encoding="utf-8").entries
         return cls(titles, works, address.rstrip("/"))
 
@@ -52,9 +53,12 @@ class Book:
         return f"[{text}]({address})" if (address := _address(work.fields)) else text
 
 
-def _title(text: str) -> str:
-    r"""Return the first heading of a page (in a notebook its line ends in ``\n",``)."""
-    return re.search(r'^\s*"?# (.+?)(?:\\n)?"?,?$', text, re.MULTILINE)[1]
+def _title(page: Path) -> str:
+    """Return the first heading of a page."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return re.search(r"^# (.+)", text, re.MULTILINE)[1]
 
 
 def _address(fields: Mapping[str, str]) -> str:
