@@ -15,7 +15,7 @@ BOOK = slides["Book"].read(ROOT / "book")
 def test_a_deck(name):
     chapter = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4)
     cells = list(slides["deck"](chapter.cells, BOOK))
-    kinds = [cell.metadata.slideshow.slide_type for cell in cells]
+    kinds = [cell.metadata["slideshow"]["slide_type"] for cell in cells]
     text = [cell.source for cell in cells if cell.cell_type == "markdown"]
     headings = [source for source in text if source.startswith(("# ", "## "))]
     assert kinds.count("slide") == len(headings) > 5
