@@ -122,6 +122,15 @@ def test_every_page_is_there(html):
     assert names >= {f"{name}.html" for name in toc} | {"index.html", "search.html"}
 
 
+def test_every_chapter_offers_its_lone_file(html):
+    for chapter in (ROOT / "book").glob("*.ipynb"):
+        page = page_at((html / "book" / chapter.name).with_suffix(".html"))
+        offered = {attrs.get("href") for tag, attrs in page.tags if tag == "a"}
+        assert f"../lone/{chapter.name}" in offered
+        assert not any("_sources" in (href or "") for href in offered)
+        assert (html / "lone" / chapter.name).is_file()
+
+
 def test_pages_as_they_lie_on_the_disk(html):
     faults = [f"{path.name}: {fault}" for path in pages(html) for fault in static_faults(path)]
     assert not faults, "\n".join(faults)

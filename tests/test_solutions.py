@@ -8,12 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parents[1]
 cut = runpy.run_path(str(ROOT / "book" / "_ext" / "without_solutions.py"))["cut"]
 EXERCISE = "```{exercise}\n:label: ex\n\nHow many?\n```"
 START, END = "```{solution-start} ex\n:class: dropdown\n```", "```{solution-end}\n```"
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
 
 
 def notebook():
@@ -58,25 +63,92 @@ def test_every_chapter_keeps_its_exercises_and_loses_its_solutions(path):
     assert longest not in after
 
 
-@pytest.mark.parametrize("hide", [False, True])
-def test_pages(tmp_path, hide):
+# The pages, in a small book with the extensions and the theme of the large one.
+
+URL = "https://github.com/owner/name"
+BUTTONS = {
+    "https://colab.research.google.com/github/owner/name/blob/main/book/a.ipynb",
+    "https://mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/book/a.ipynb",
+    f"{URL}/edit/main/book/a.ipynb",
+    URL,
+}
+CONF = f"""import sys
+sys.path.insert(0, {str(ROOT / "book" / "_ext")!r})
+extensions = ["myst_nb", "sphinx_exercise", "book_frame", "without_solutions", "lone_notebooks"]
+html_theme, root_doc, nb_execution_mode = "sphinx_book_theme", "book/a", "off"
+"""
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Return a function that builds the small book anew, over what is there; it gives the HTML."""
     source, out = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    (source / "index.ipynb").write_text(json.dumps(notebook()), encoding="utf-8")
-    conf = (
-        f"import sys\nsys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})\n"
-        "extensions = ['myst_nb', 'sphinx_exercise', 'without_solutions']\n"
-        f"nb_execution_mode, hide_solutions = 'off', {hide}\n"
-    )
-    (source / "conf.py").write_text(conf, encoding="utf-8")
-    # A process of its own: Sphinx registers its nodes once a process.
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", str(source), str(out)]
-    subprocess.run(command, check=True)
-    written = [
-        f.read_text(encoding="utf-8") for f in out.rglob("*") if f.suffix in (".html", ".js")
-    ]
-    written += [f.read_text(encoding="utf-8") for f in (out / "_sources").rglob("*.ipynb*")]
-    assert any("How many?" in text for text in written)
-    for trace in ("Because", "So it is", "42"):
-        shown = any(re.search(rf"\b{trace}\b", text) for text in written if "How many?" in text)
-        assert shown is not hide
+    for folder in ("book", "autorec_d2l"):
+        (source / folder).mkdir(parents=True)
+    (source / "autorec_d2l" / "__init__.py").touch()
+    for name in ("README.md", "LICENSE", "book/references.bib"):
+        (source / name).touch()
+    chapter = notebook()
+    chapter.cells[1].metadata.tags = ["hide-input"]
+    chapter.cells[3].outputs = [new_output("display_data", {"image/png": PIXEL})]
+    (source / "book" / "a.ipynb").write_text(json.dumps(chapter), encoding="utf-8")
+    (source / "book" / "b.md").write_text("---\norphan: true\n---\n# B", encoding="utf-8")
+
+    def build(hide, url=None):
+        project = '[project]\nname = "autorec_d2l"\nversion = "1"\n'
+        project += f'urls.Repository = "{url}"\n' if url else ""
+        (source / "pyproject.toml").write_text(project, encoding="utf-8")
+        conf = f"{CONF}hide_solutions, exclude_patterns = {hide}, ['README.md']\n"
+        (source / "conf.py").write_text(conf, encoding="utf-8")
+        # A process of its own: Sphinx registers its nodes once a process.
+        command = [sys.executable, "-m", "sphinx", "-q", "-W", str(source), str(out)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return out
+
+    return build
+
+
+def texts_of(html):
+    """Return what can be read in the files of a build, by their names."""
+    kinds = {".html", ".js", ".ipynb", ".md", ".txt"}
+    files = (f for f in html.rglob("*") if f.suffix in kinds and "_static" not in f.parts)
+    return {str(f.relative_to(html)): f.read_text(encoding="utf-8") for f in files}
+
+
+def links(html, page):
+    return set(re.findall(r'href="([^"#]+)', (html / page).read_text(encoding="utf-8")))
+
+
+def test_without_solutions_over_an_older_build(build):
+    html = build(hide=False, url=URL)
+    assert list((html / "_images").glob("*.png"))  # drawn by a solution
+    before = texts_of(html)
+    html = build(hide=True, url=URL)
+    after = texts_of(html)
+    traces = re.compile(r"\b(?:Because|So it is|42)\b")
+    with_solutions = {name for name, text in before.items() if traces.search(text)}
+    assert with_solutions >= {"book/a.html", "lone/a.ipynb", "_sources/book/a.ipynb"}
+    assert list((html / "_images").glob("*.png")) == []
+    assert {name for name, text in after.items() if traces.search(text)} == set()
+    assert {name for name, text in after.items() if "How many?" in text} >= {
+        "book/a.html",
+        "lone/a.ipynb",
+    }
+    for page in ("book/a.html", "book/b.html"):
+        remote = {link for link in links(html, page) if "//" in link}
+        assert not any("owner" in link for link in remote)
+        for link in links(html, page) - remote:
+            assert ((html / page).parent / link.partition("?")[0]).exists(), link
+
+
+def test_buttons(build):
+    """With an address they are there, without one they are not; a lone file is always there."""
+    for url, buttons in ((URL, BUTTONS), (None, set()), ("https://example.org/a/b", set())):
+        html = build(hide=False, url=url)
+        there = links(html, "book/a.html")
+        assert {link for link in there if re.search("owner|colab|binder", link)} == buttons
+        assert "../lone/a.ipynb" in there
+        assert "../_sources/book/b.md" in links(html, "book/b.html")
+        for link in there:
+            assert "//" in link or (html / "book" / link.partition("?")[0]).exists(), link

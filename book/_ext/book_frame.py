@@ -2,14 +2,24 @@
 
 * Equations: MathJax from the package `sphinx-mathjax-offline` instead of a content network.
 * No Thebe: sphinx-thebe declares one constant twice, which is a script error on every page.
-* The Colab button and the repository button appear once pyproject.toml names a repository.
+* The buttons of Colab, Binder and the repository appear once pyproject.toml names its address,
+  unless the solutions are hidden, which lie in the repository.
 """
 
 import re
 from importlib.metadata import distribution
 from pathlib import Path
 
+from address import repository, urls
+
 MATHJAX = "tex-svg-full.js"  # the full one: it never asks for a further file
+
+# Who can start a chapter that lies at a host; the theme knows no other hosts.
+BINDER = {"binderhub_url": "https://mybinder.org"}
+LAUNCHERS = {
+    "github.com": {"colab_url": "https://colab.research.google.com", **BINDER},
+    "gitlab.com": BINDER,
+}
 
 # The root page only leads to the first chapter; Jupyter Book's own has no title and no language.
 FRONT_DOOR = """<!DOCTYPE html>
@@ -25,17 +35,6 @@ FRONT_DOOR = """<!DOCTYPE html>
 """
 
 
-def repository(root: Path) -> str | None:
-    """Return `[project.urls] Repository` of pyproject.toml, or None where there is none."""
-    # One line of one table: not worth a dependency on tomli under Python 3.10.
-    found = re.search(
-        r'^\[project\.urls\]\n(?:(?!\[).*\n)*?Repository *= *"([^"]+)"',
-        (root / "pyproject.toml").read_text(encoding="utf-8"),
-        re.MULTILINE | re.IGNORECASE,
-    )
-    return found and found[1].removesuffix("/").removesuffix(".git")
-
-
 def read_offline(app, config):
     """Take MathJax from the installed package, and silence Thebe."""
     files = distribution("sphinx-mathjax-offline").files
@@ -48,15 +47,21 @@ def read_offline(app, config):
 
 
 def name_the_repository(app, config):
-    """Offer the launch and repository buttons only where there is a repository to launch."""
-    options = config.html_theme_options
-    url = repository(Path(app.srcdir))
-    if url is None:
+    """Offer the launch, repository and edit buttons only where they lead somewhere."""
+    root, options = Path(app.srcdir), config.html_theme_options
+    config.html_baseurl = config.html_baseurl or urls(root).get("documentation", "")
+    url = repository(root)
+    host = url and url.split("/")[2]
+    if config.hide_solutions or host not in LAUNCHERS:
         options.update(repository_url="", launch_buttons={})
         return
-    options.update(repository_url=url, repository_branch="main", use_repository_button=True)
-    if url.startswith("https://github.com/"):
-        options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
+    options.update(
+        repository_url=url,
+        repository_branch="main",
+        use_repository_button=True,
+        use_edit_page_button=True,
+        launch_buttons={"notebook_interface": "jupyterlab", **LAUNCHERS[host]},
+    )
 
 
 def mend_for_readers(app, pagename, templatename, context, doctree):
@@ -80,6 +85,7 @@ def open_front_door(app, exception):
 
 def setup(app):
     """Connect the parts."""
+    app.setup_extension("without_solutions")  # which knows `hide_solutions`
     app.connect("config-inited", read_offline)
     app.connect("config-inited", name_the_repository)
     app.connect("html-page-context", mend_for_readers)

@@ -3,9 +3,12 @@
 sphinx-exercise obeys that setting for `{solution}` alone. Most solutions of this book hold code and
 stand in cells of their own between `{solution-start}` and `{solution-end}`; those are cut out here,
 before the notebook is read, so that nothing of them is left in the pages or their search index.
+Of an older build, which has them, nothing is left either.
 """
 
 import json
+import shutil
+from pathlib import Path
 
 START, END = "```{solution-start}", "```{solution-end}"
 
@@ -53,9 +56,21 @@ def copy_no_sources(app, config):
         config.html_copy_source = False
 
 
+def clear(app):
+    """Take away an older build, whose sources, figures and lone files hold solutions."""
+    out = Path(app.outdir)
+    if app.config.hide_solutions and app.builder.format == "html" and (out / ".buildinfo").exists():
+        for path in out.iterdir():
+            if path.is_file():
+                path.unlink()
+            elif path.name != ".doctrees":  # Sphinx's own notes, renewed where the setting changed
+                shutil.rmtree(path)
+
+
 def setup(app):
     """Connect the parts."""
     app.setup_extension("sphinx_exercise")
     app.connect("config-inited", copy_no_sources)
+    app.connect("builder-inited", clear)
     app.connect("source-read", hide)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,122 @@
+"""MyST Markdown as the plain Markdown that Colab, Jupyter and GitHub show.
+
+A box becomes a quotation, tabs stand one below the other, an exercise and its solution get
+headings, under which a notebook folds. What is not known here is an error, never left as it is.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+from pybtex.database import Entry, parse_file
+
+CUT = "\f"  # here a new cell begins
+SOLUTION = "### Solution"
+PARSER = MarkdownIt("commonmark").use(colon_fence_plugin)
+ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
+LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
+
+
+@dataclass(frozen=True)
+class Book:
+    """What a page says of others: their titles, the works it cites, where the book is published."""
+
+    titles: Mapping[str, str]  # of the pages, by the names of their files
+    works: Mapping[str, Entry]  # by their keys in references.bib
+    address: str = ""  # of the published pages; empty where there is none
+
+    @classmethod
+    def read(cls, folder: Path, address: str = "") -> "Book":
+        """Read the titles of the pages and the works in a folder."""
+        pages = (*folder.glob("*.md"), *folder.glob("*.ipynb"))
+        titles = {page.stem: _title(page) for page in pages}
+        works = parse_file(str(folder / "references.bib"), encoding="utf-8").entries
+        return cls(titles, works, address.rstrip("/"))
+
+    def link(self, name: str, text: str = "") -> str:
+        """Return a link to a page, or its title where the book has no public address."""
+        title = self.titles[name]
+        if self.address:
+            return f"[{text or title}]({self.address}/{name}.html)"
+        return f"{text} (*{title}*)" if text else f"*{title}*"
+
+    def cite(self, key: str, form: str) -> str:
+        """Return author and year, with a link to the work if its entry has one."""
+        work = self.works[key]
+        names = [" ".join((*p.prelast_names, *p.last_names)) for p in work.persons["author"]]
+        authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        text = form.format(authors=authors, year=work.fields["year"])
+        return f"[{text}]({address})" if (address := _address(work.fields)) else text
+
+
+def _title(page: Path) -> str:
+    """Return the first heading of a page."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return re.search(r"^# (.+)", text, re.MULTILINE)[1]
+
+
+def _address(fields: Mapping[str, str]) -> str:
+    """Return where a work can be read."""
+    if "doi" in fields:
+        return f"https://doi.org/{fields['doi']}"
+    if paper := re.match(r"arXiv:(\S+)", fields.get("note", "")):
+        return f"https://arxiv.org/abs/{paper[1]}"
+    return fields.get("url", "")
+
+
+def plain(text: str, book: Book) -> str:
+    """Return the text of a Markdown cell without MyST, with a `CUT` where a cell begins.
+
+    Raises ``ValueError`` for a directive or role that has no plain form, ``KeyError`` for a page
+    or a work that does not exist.
+    """
+    lines = text.split("\n")
+    for token in reversed(PARSER.parse(text)):  # the last first: line numbers stay right
+        if token.type == "inline":
+            start, end = token.map
+            inline = "\n".join(lines[start:end])
+            inline = LINK.sub(lambda found: book.link(found[2], found[1]), inline)
+            inline = ROLE.sub(lambda found: _role(found[1], found[2], book), inline)
+            lines[start:end] = inline.split("\n")
+        elif token.type.endswith("fence") and (
+            directive := re.match(r"\{([\w:-]+)\} *(.*)", token.info)
+        ):
+            start, end = token.map
+            lines[start:end] = _directive(*directive.groups(), token.content, book).split("\n")
+    return "\n".join(lines)
+
+
+def _role(name: str, content: str, book: Book) -> str:
+    keys = content.split(",")
+    if name == "cite":
+        return f"({'; '.join(book.cite(key.strip(), '{authors}, {year}') for key in keys)})"
+    if name == "cite:t":
+        return ", ".join(book.cite(key.strip(), "{authors} ({year})") for key in keys)
+    if name == "doc":
+        return book.link(content)
+    raise ValueError(f"the role {{{name}}} has no plain form: give it one in {__name__}.py")
+
+
+def _directive(name: str, title: str, content: str, book: Book) -> str:
+    if name == "solution-start":
+        return f"{CUT}{SOLUTION}{CUT}"
+    if name == "solution-end":
+        return CUT
+    content = re.sub(r"\A(?::[\w-]+:.*\n)+", "", content)  # its options
+    content = plain(content, book).strip()
+    if name in ("div", "tab-set"):
+        return content
+    if name == "tab-item":
+        return f"**{title}**\n\n{content}"
+    if name == "exercise":
+        return f"### Exercise\n\n{content}"
+    if name == "admonition":
+        quotation = f"**{title}**\n\n{content}".split("\n")
+        return "\n".join(f"> {line}".rstrip() for line in quotation)
+    raise ValueError(f"the directive {{{name}}} has no plain form: give it one in {__name__}.py")
