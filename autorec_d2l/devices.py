@@ -6,6 +6,7 @@ every ``size``-th row of each. One process alone is the case ``size = 1`` of the
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
@@ -85,6 +86,10 @@ def process_group(device: torch.device | None = None) -> Iterator[list[torch.dev
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Its functions hold the group of the moment of their import as a default. Left to the first
+    # optimizer, which imports it too, they would hold this one: its threads would outlive the
+    # group and could abort the process when Python ends.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     with ExitStack() as silence:
         if rank_and_size()[0] > 0:
