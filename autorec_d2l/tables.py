@@ -79,12 +79,12 @@ def parse_items(raw: bytes, name: str, num_items: int) -> pd.DataFrame:
             "Mend the table, or delete the file to download the original."
         )
     refuse = partial(_refuse, raw, name)
-    title, year, genres = (items[column].fillna("") for column in ("title", "year", "genres"))
+    title, year = items["title"].fillna(""), items["year"].fillna("")
     refuse(title == "", "the title is empty")
     refuse(title.str.contains(_GARBLED), "the title is garbled, by another encoding")
     refuse(~year.str.fullmatch("([0-9]{4})?"), "the year is not four digits")
-    refuse([not {*GENRES, ""}.issuperset(row.split("|")) for row in genres], "a genre is unknown")
-    items["genres"] = genres
+    genres = items["genres"].str.split("|")
+    refuse([not {*GENRES, ""}.issuperset(row) for row in genres], "a genre is unknown")
     items["year"] = items["year"].astype("Int64")
     return items
 
@@ -110,6 +110,7 @@ def _parse_items_recbole(raw: bytes, name: str) -> pd.DataFrame:
     items = _read_text(raw, name, "\t", columns)
     for item_id, (title, year) in _MENDED.items():
         items.loc[items["item_id"] == str(item_id), ["title", "year"]] = [title, year]
+    _refuse(raw, name, items["genres"].isna(), "there is no genre, as where a table is cut off")
     items["genres"] = items["genres"].str.replace(" ", "|")
     return items
 

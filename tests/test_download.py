@@ -68,16 +68,19 @@ def home(tmp_path, monkeypatch):
 def web(tmp_path, monkeypatch):
     """Put local stand-ins in the place of the three sources of MovieLens-100K.
 
-    ``pages`` maps a path to (status, announced length, chunks of the body); ``asked`` lists the
-    paths that were asked for; ``shelf`` is the only folder where pip looks for a wheel.
+    ``pages`` maps a path to (status, announced length, chunks of the body) and, of a redirection,
+    its target; ``asked`` lists the paths that were asked for; ``shelf`` is the only folder where
+    pip looks for a wheel.
     """
     web = SimpleNamespace(pages={}, asked=[], shelf=tmp_path / "shelf")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             web.asked.append(self.path)
-            status, length, chunks = web.pages.get(self.path, MISSING)
+            status, length, chunks, *target = web.pages.get(self.path, MISSING)
             self.send_response(status)
+            if target:
+                self.send_header("Location", target[0])
             self.send_header("Content-Length", str(length))
             self.end_headers()
             for chunk in chunks:
@@ -403,16 +406,20 @@ from dataclasses import replace
 package = sys.modules["autorec_d2l"] = types.ModuleType("autorec_d2l")
 package.__path__ = [sys.argv[1]]
 from autorec_d2l import download
-sources = download.SOURCES["ml-100k"]
-sources[:] = [replace(sources[0], url=sys.argv[2], sha256=sys.argv[3])]
+web, _, package = download.SOURCES["ml-100k"]
+source = replace(web, url=sys.argv[2]) if sys.argv[2] else package
+download.SOURCES["ml-100k"] = [replace(source, sha256=sys.argv[3])]
 download.fetch("ml-100k")
 """
 
 
+def fetch_command(url, raw=ARCHIVE):
+    """Return a command that fetches these bytes from an address or, without one, by pip."""
+    return [sys.executable, "-c", FETCH, str(Path(download.__file__).parent), url, sha256(raw)]
+
+
 def start_fetch(url):
-    library = Path(download.__file__).parent
-    command = [sys.executable, "-c", FETCH, library, url, sha256(ARCHIVE)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(fetch_command(url), stderr=subprocess.DEVNULL)
 
 
 def halves(between):
