@@ -79,7 +79,6 @@ def test_a_faulty_server_is_passed_over(web, home, monkeypatch, caplog, page, re
 # Kills
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 def test_of_killed_downloads_the_next_one_leaves_nothing(web, home):  # noqa: F811
     killed = threading.Event()
     all_halfway = threading.Barrier(KILLS + 1, timeout=120)
