@@ -6,7 +6,9 @@ every ``size``-th row of each. One process alone is the case ``size = 1`` of the
 
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
@@ -85,6 +87,10 @@ def process_group(device: torch.device | None = None) -> Iterator[list[torch.dev
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Its functions hold the group of the moment of their import as a default. Left to the first
+    # optimizer, which imports it too, they would hold this one, and its threads with it. A thread
+    # that lets go of its last tensor while Python ends aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     with ExitStack() as silence:
         if rank_and_size()[0] > 0:
@@ -95,6 +101,8 @@ def process_group(device: torch.device | None = None) -> Iterator[list[torch.dev
         yield [device]
     # Not after an error: a process that failed must not wait for the others here.
     dist.destroy_process_group()
+    if device.type == "cpu":  # a device mesh is held by torch for ever: let its threads let go
+        time.sleep(0.1)
 
 
 def rank_and_size() -> tuple[int, int]:

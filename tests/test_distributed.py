@@ -5,6 +5,7 @@ Each test runs the worker below, in two processes and in one.
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -190,3 +191,22 @@ def test_the_command_says_that_processes_cannot_share_a_gpu(monkeypatch):
         d2l.process_group(torch.device("cuda", 0)),
     ):
         pass
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads as Linux does")
+def test_no_thread_outlives_the_group(launch, tmp_path):
+    """One that does may still hold a tensor when Python ends, and then it aborts the process."""
+    program = tmp_path / "leave.py"
+    program.write_text(
+        "from pathlib import Path\n"
+        "import torch, autorec_d2l as d2l\n"
+        "def names():\n"
+        "    return sorted(p.read_text() for p in Path('/proc/self/task').glob('*/comm'))\n"
+        "before = names()\n"
+        "with d2l.process_group():\n"
+        "    torch.optim.Adam([torch.zeros(1, requires_grad=True)])\n"
+        "    assert any('gloo' in name for name in names())\n"
+        "assert names() == before, names()\n"
+    )
+    done = launch(1, program)
+    assert done.returncode == 0, done.stderr

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,13 +11,15 @@ import time
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 
 import autorec_d2l as d2l
-from autorec_d2l import download, movielens
+from autorec_d2l import download, movielens, sources
 from autorec_d2l.download import fetch
 
 UDATA = "1\t2\t3\t881250949\n2\t1\t5\t891717742\n"
@@ -66,16 +67,19 @@ def home(tmp_path, monkeypatch):
 def web(tmp_path, monkeypatch):
     """Put local stand-ins in the place of the three sources of MovieLens-100K.
 
-    ``pages`` maps a path to (status, announced length, chunks of the body); ``asked`` lists the
-    paths that were asked for; ``shelf`` is the only folder where pip looks for a wheel.
+    ``pages`` maps a path to (status, announced length, chunks of the body) and, of a redirection,
+    its target; ``asked`` lists the paths that were asked for; ``shelf`` is the only folder where
+    pip looks for a wheel.
     """
     web = SimpleNamespace(pages={}, asked=[], shelf=tmp_path / "shelf")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             web.asked.append(self.path)
-            status, length, chunks = web.pages.get(self.path, MISSING)
+            status, length, chunks, *target = web.pages.get(self.path, MISSING)
             self.send_response(status)
+            if target:
+                self.send_header("Location", target[0])
             self.send_header("Content-Length", str(length))
             self.end_headers()
             for chunk in chunks:
@@ -119,10 +123,9 @@ def test_the_real_sources_are_pinned_and_in_order():
     hosts = [urlsplit(source.url).hostname for source in download.SOURCES["ml-100k"]]
     assert hosts == ["files.grouplens.org", "huggingface.co", None]
     assert download.SOURCES["ml-100k"][2].requirement == "recbole==1.2.1"
-    for sources in download.SOURCES.values():
-        for source in sources:
-            assert source.requirement or source.url.startswith("https://")
-            assert len(bytes.fromhex(source.sha256)) == 32
+    for source in chain.from_iterable(download.SOURCES.values()):
+        assert source.requirement or source.url.startswith("https://")
+        assert len(bytes.fromhex(source.sha256)) == 32
 
 
 def test_the_first_source_serves_and_the_others_are_left_alone(web, home, log):
@@ -252,8 +255,8 @@ def test_without_any_network_the_error_comes_within_seconds(web, home, monkeypat
         monkeypatch.delenv("PIP_NO_INDEX")
         monkeypatch.delenv("PIP_FIND_LINKS")
         monkeypatch.setenv("PIP_INDEX_URL", nowhere)
-        sources = [replace(s, url=s.url and nowhere) for s in download.SOURCES["ml-100k"]]
-        monkeypatch.setitem(download.SOURCES, "ml-100k", sources)
+        closed = [replace(s, url=s.url and nowhere) for s in download.SOURCES["ml-100k"]]
+        monkeypatch.setitem(download.SOURCES, "ml-100k", closed)
         start = time.monotonic()
         with pytest.raises(d2l.DataUnavailableError, match="refused") as error:
             fetch("ml-100k")
@@ -265,9 +268,13 @@ def test_without_any_network_the_error_comes_within_seconds(web, home, monkeypat
 
 def test_a_closed_network_costs_two_seconds_a_source(home, monkeypatch):
     given = []
-    monkeypatch.setattr(
-        download.pooch, "retrieve", lambda *args, downloader, **kwargs: given.append(downloader)
-    )
+
+    def retrieve(url, *, fname, path, downloader, **kwargs):
+        given.append(downloader)
+        (path / fname).write_bytes(ARCHIVE)
+
+    monkeypatch.setattr(sources.pooch, "retrieve", retrieve)
+    home.mkdir(parents=True)
     download.SOURCES["ml-100k"][0].download(home)
     connect_seconds, _ = given[0].kwargs["timeout"]
     assert connect_seconds <= 2
@@ -284,7 +291,7 @@ def test_python_without_pip_is_a_reason_like_any_other(web, home, monkeypatch):
     bare = "import sys; sys.exit('No module named pip')"
     run = subprocess.run
     monkeypatch.setattr(
-        download.subprocess,
+        sources.subprocess,
         "run",
         lambda command, **kwargs: run([sys.executable, "-c", bare], **kwargs),
     )
@@ -391,20 +398,27 @@ def test_without_the_variable_the_data_folder_is_in_the_users_cache(monkeypatch)
     assert download.data_home() == type(default).home() / "films"
 
 
-# Processes that only download: the file is run alone, because torch takes seconds to import.
+# Processes that only download: without `__init__`, because torch takes seconds to import.
 FETCH = """
-import runpy, sys
+import sys, types
 from dataclasses import replace
-download = runpy.run_path(sys.argv[1])
-sources = download["SOURCES"]["ml-100k"]
-sources[:] = [replace(sources[0], url=sys.argv[2], sha256=sys.argv[3])]
-download["fetch"]("ml-100k")
+package = sys.modules["autorec_d2l"] = types.ModuleType("autorec_d2l")
+package.__path__ = [sys.argv[1]]
+from autorec_d2l import download
+web, _, package = download.SOURCES["ml-100k"]
+source = replace(web, url=sys.argv[2]) if sys.argv[2] else package
+download.SOURCES["ml-100k"] = [replace(source, sha256=sys.argv[3])]
+download.fetch("ml-100k")
 """
 
 
+def fetch_command(url, raw=ARCHIVE):
+    """Return a command that fetches these bytes from an address or, without one, by pip."""
+    return [sys.executable, "-c", FETCH, str(Path(download.__file__).parent), url, sha256(raw)]
+
+
 def start_fetch(url):
-    command = [sys.executable, "-c", FETCH, download.__file__, url, sha256(ARCHIVE)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(fetch_command(url), stderr=subprocess.DEVNULL)
 
 
 def halves(between):
@@ -422,8 +436,8 @@ def test_a_killed_download_leaves_nothing_under_the_final_name(web, home):
     assert half_sent.wait(30)
     while not names(home):  # until the download has its temporary file
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    assert process.wait() != 0
     killed.set()
     assert ZIP not in names(home)
     web.pages["/grouplens"] = WHOLE

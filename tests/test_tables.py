@@ -195,6 +195,8 @@ def test_films_in_the_form_of_recbole_are_mended_and_equal():
         (grouplens(5, "Toy Story (1995)", "", []), "u.item: item_id must run from 1 to 6"),
         (grouplens("x", "Toy Story (1995)", "", []), "u.item: item_id must run from 1 to 6"),
         ("", "u.item: item_id must run from 1 to 6"),
+        (grouplens(6, "(1995)", "", []), "u.item, row 6: the title is empty"),
+        (grouplens(6, "Toy", "", []).replace("|0\n", "|2\n"), "u.item, row 6: the flag of a genre"),
     ],
 )
 def test_a_faulty_table_of_films_is_refused(row, message):
@@ -203,7 +205,33 @@ def test_a_faulty_table_of_films_is_refused(row, message):
     assert str(error.value).startswith(message)
 
 
-def test_a_faulty_row_of_recbole_is_refused():
-    raw = b"item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n1\tToy\n"
-    with pytest.raises(ValueError, match=r"ml-100k.item, row 1: expected 4 fields, found 2"):
-        parse_items(raw, "ml-100k.item", 1)
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("1\tToy", "expected 4 fields, found 2"),
+        ("1\t\t1995\tDrama", "the title is empty"),
+        ("1\tToy\t199x\tDrama", "the year is not four digits"),
+        ("1\tToy\t99999999999999999999\tDrama", "the year is not four digits"),
+        ("1\tToy\t1995\tDramb", "a genre is unknown"),
+        ("1\tToy\t1995\t", "there is no genre, as where a table is cut off"),
+        ("1\tT\u00c3\u00b4y\t1995\tDrama", "the title is garbled, by another encoding"),
+    ],
+)
+def test_a_faulty_row_of_recbole_is_refused(row, reason):
+    raw = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n" + row
+    with pytest.raises(ValueError, match=f"ml-100k.item, row 1: {reason}") as error:
+        parse_items(raw.encode(), "ml-100k.item", 1)
+    assert repr(row) in str(error.value)
+
+
+@pytest.mark.parametrize("row", ["1::2::3::881250949", "1:1::2::3::881250949"])
+def test_a_lone_colon_is_no_separator(row):
+    """Split at it, the first row had five fields, and all columns moved by one."""
+    with pytest.raises(ValueError, match="row 1: user_id is not a whole number"):
+        parse_ratings(f"1:1::1::5::881250949\n{row}\n".encode(), "ratings.dat", 2, 2, "::")
+
+
+def test_a_title_of_many_blanks_takes_no_time():
+    title = "Toy" + 20_000 * " " + "Story"
+    items = parse_items(grouplens(1, f"{title} (1995)", "", []).encode(), "u.item", 1)
+    assert items.loc[0, ["title", "year"]].tolist() == [title, 1995]

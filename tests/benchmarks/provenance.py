@@ -27,6 +27,12 @@ def machine():
     return f"{name}, {cores} cores"
 
 
+def require_linux():
+    """End with a reason where cores cannot be chosen, or memory is counted in other units."""
+    if sys.platform != "linux":
+        sys.exit("This benchmark runs on Linux only: it chooses cores, and reads memory as KiB.")
+
+
 def commit():
     """Return the commit that is checked out, with `+changes` if files differ from it.
 

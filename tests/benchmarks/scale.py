@@ -20,14 +20,13 @@ MovieLens's size above 2 million ratings are run once. Run it on a machine that 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 
 import pandas as pd
 import torch
-from provenance import write_results
+from provenance import require_linux, write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
@@ -88,6 +87,8 @@ def measure(shape, num_ratings, batch_size, form, **_):
             times.append(time.perf_counter())
             for part, start, end in zip(PARTS, times, times[1:], strict=False):
                 seconds[part] += (end - start) / epochs
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
     return {f"{part}_seconds": value for part, value in seconds.items()} | {"peak_bytes": peak}
 
@@ -139,6 +140,7 @@ def run_process(configuration):
 
 def main():
     """Measure all configurations in rounds, or one."""
+    require_linux()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

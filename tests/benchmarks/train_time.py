@@ -15,7 +15,6 @@ nothing else.
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from pathlib import Path
 import arms
 import numpy as np
 import pandas as pd
-from provenance import write_results
+from provenance import require_linux, write_results
 from tqdm import tqdm
 
 HERE = Path(__file__).parent
@@ -107,6 +106,8 @@ def busy_process(cores):
 
 def cpu_seconds():
     """Return the processor time of all processes that this one has started and that ended."""
+    import resource  # not on Windows
+
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -150,6 +151,7 @@ def tune(splits):
 
 def main():
     """Run the arms in rounds, or one arm, or the search for the fast settings."""
+    require_linux()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
