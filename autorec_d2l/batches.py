@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.utils.data import (
@@ -20,13 +22,28 @@ from autorec_d2l.checks import whole_number
 LAST_BATCH = ("keep", "discard", "rollover")
 
 
+class Rows(Protocol):
+    """Rows that cut themselves into batches, such as a :class:`RatingMatrix`."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def batches(self, indices: Iterable[Sequence[int]], /) -> Iterator[Any]:
+        """Give a batch for each list of rows."""
+        ...
+
+
+Matrix = npt.ArrayLike | Rows
+
+
 class RolloverBatchSampler:
     """Batches of ``batch_size`` indices; what is left over goes first in the next epoch.
 
     It is the ``last_batch="rollover"`` of MXNet's Gluon, which PyTorch does not have.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int):
+    def __init__(self, sampler: Sampler | range, batch_size: int):
         self.sampler, self.batch_size = sampler, batch_size
         self.left_over: list[int] = []
 
@@ -40,7 +57,7 @@ class RolloverBatchSampler:
 
     def __len__(self) -> int:
         """Return how many batches the next epoch has."""
-        return (len(self.left_over) + len(self.sampler)) // self.batch_size
+        return (len(self.left_over) + len(self.sampler)) // self.batch_size  # type: ignore[arg-type]
 
 
 class _CutTogether(DataLoader):
@@ -49,7 +66,7 @@ class _CutTogether(DataLoader):
     def __iter__(self):
         """Start an epoch."""
         super().__iter__()  # draws from torch's generator, so that dropout is that of dense rows
-        return self.dataset.batches(self.sampler)
+        return self.dataset.batches(self.sampler)  # type: ignore[attr-defined]
 
 
 def as_tensors(batch: object) -> list[torch.Tensor]:
@@ -90,7 +107,7 @@ def as_numbers(batch: object, net: nn.Module) -> list[torch.Tensor]:
 
 
 def load_array(
-    data_arrays: tuple[torch.Tensor, ...],
+    data_arrays: Sequence[Matrix] | Matrix,
     batch_size: int,
     is_train: bool = True,
     seed: int = 0,
@@ -109,20 +126,19 @@ def load_array(
     batch_size, seed = whole_number(batch_size, "batch_size"), whole_number(seed, "seed", 0)
     if last_batch not in LAST_BATCH:
         raise ValueError(f"last_batch must be one of {', '.join(LAST_BATCH)}, got {last_batch!r}")
-    if not isinstance(data_arrays, list | tuple):
-        data_arrays = (data_arrays,)
-    if hasattr(data_arrays[0], "__array__"):  # a matrix of another kind cuts batches by itself
-        data_arrays = as_tensors(data_arrays)
-    dataset = TensorDataset(*data_arrays) if len(data_arrays) > 1 else data_arrays[0]
+    arrays: Any = data_arrays if isinstance(data_arrays, list | tuple) else (data_arrays,)
+    if hasattr(arrays[0], "__array__"):  # a matrix of another kind cuts batches by itself
+        arrays = as_tensors(arrays)
+    dataset = TensorDataset(*arrays) if len(arrays) > 1 else arrays[0]
     if not is_train and last_batch != "rollover":
         stop = len(dataset) - (len(dataset) % batch_size if last_batch == "discard" else 0)
         slices = [slice(i, min(i + batch_size, stop)) for i in range(0, stop, batch_size)]
         return DataLoader(dataset, sampler=slices, batch_size=None)  # nothing is copied
-    order = range(len(dataset))
+    order: Any = range(len(dataset))
     if is_train:
         order = RandomSampler(dataset, generator=torch.Generator().manual_seed(seed))
     if last_batch == "rollover":
-        batches = RolloverBatchSampler(order, batch_size)
+        batches: Any = RolloverBatchSampler(order, batch_size)
     else:
         batches = BatchSampler(order, batch_size, drop_last=last_batch == "discard")
     kind = _CutTogether if hasattr(dataset, "batches") else DataLoader

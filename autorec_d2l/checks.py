@@ -68,7 +68,7 @@ def check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> tuple[np.nd
                 f"got {column[i]:.15g} in data.iloc[{i}]"
             )
         ids.append(column.astype("int64", copy=False))
-    return tuple(ids)
+    return ids[0], ids[1]
 
 
 def check_pairs(users: np.ndarray, items: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -26,7 +27,7 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
 
 
 def masked_rmse(
-    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]], scale: Scale | None = STARS
+    pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]], scale: Scale | None = STARS
 ) -> float:
     """Return the root mean squared error over the rated cells, in stars.
 
@@ -53,7 +54,7 @@ def masked_rmse(
 
 
 def masked_mae(
-    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]], scale: Scale | None = STARS
+    pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]], scale: Scale | None = STARS
 ) -> float:
     """Return the mean absolute error over the rated cells, in stars.
 
@@ -92,7 +93,7 @@ def _errors(pairs, scale) -> Iterator[torch.Tensor]:
 def evaluator(
     net: nn.Module,
     test_iter: Iterable[torch.Tensor],
-    inter_mat: torch.Tensor,
+    inter_mat: npt.ArrayLike,
     devices: list[torch.device] | None = None,
     scale: Scale | None = STARS,
 ) -> float:
@@ -141,7 +142,9 @@ def evaluator_mf(
         return masked_rmse(pairs, scale=None)  # every score is a rating
 
 
-def rows_for(net, test_iter, devices) -> Iterator[torch.Tensor]:
+def rows_for(
+    net: nn.Module, test_iter: Iterable, devices: list[torch.device] | None
+) -> Iterator[torch.Tensor]:
     """Give each batch of rows in the number type of ``net`` and on the first device.
 
     Raises ``ValueError`` for batches of several tensors, and where there is no batch.
@@ -150,7 +153,9 @@ def rows_for(net, test_iter, devices) -> Iterator[torch.Tensor]:
         yield ratings.to(device_list(devices)[0])
 
 
-def triples_for(net, test_iter, devices, scale) -> Iterator[list[torch.Tensor]]:
+def triples_for(
+    net: nn.Module, test_iter: Iterable, devices: list[torch.device] | None, scale: Scale | None
+) -> Iterator[tuple[torch.Tensor, ...]]:
     """Give each batch of ``(users, items, scores)``, the network's input on the first device.
 
     Raises ``ValueError`` for other batches, scores off the ``scale``, and where there is no batch.

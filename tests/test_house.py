@@ -101,6 +101,18 @@ def test_the_face_is_small():
     assert all(hasattr(autorec_d2l, name) for name in autorec_d2l.__all__)
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_functions_have_types(path):
+    """What mypy need not ask of private helpers: it reads the annotations that are there."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    public = (node for node in nodes if isinstance(node, ast.FunctionDef) and node.name[0] != "_")
+    for function in public:
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        bare = [one.arg for one in arguments if one.annotation is None]
+        assert set(bare) <= {"self", "cls", "ctx"}, function.name
+        assert function.returns is not None, function.name
+
+
 def body_lines(function):
     """Return how many lines the statements of a function take, its docstring aside."""
     body = function.body[ast.get_docstring(function) is not None :]
