@@ -71,7 +71,7 @@ with d2l.process_group(torch.device(device) if device == "cpu" else None) as dev
         "sparse": refused(ValueError, own_rows, [ratings.to_sparse_csr()]),
         "seed": seed,
     }
-    with open(f"{target}.{rank}", "w") as file:
+    with open(f"{target}.{rank}", "w", encoding="utf-8") as file:
         json.dump(report, file)
 """
 
@@ -84,7 +84,7 @@ TWO_GPUS = pytest.param(
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
     path = tmp_path_factory.mktemp("worker") / "worker.py"
-    path.write_text(WORKER)
+    path.write_text(WORKER, encoding="utf-8")
     return path
 
 
@@ -96,7 +96,9 @@ def reports(launch, worker, tmp_path_factory, request):
     for size, processes in ((1, None), (2, 2)):
         done = launch(processes, worker, request.param, target / str(size), "report")
         assert done.returncode == 0, done.stderr
-        found[size] = [json.loads((target / f"{size}.{k}").read_text()) for k in range(size)]
+        found[size] = [
+            json.loads((target / f"{size}.{k}").read_text(encoding="utf-8")) for k in range(size)
+        ]
         heard[size] = done.stdout
         assert [report["size"] for report in found[size]] == [size] * size
         assert {report["device"] for report in found[size]} == {request.param}

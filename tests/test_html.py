@@ -152,9 +152,9 @@ def test_static_faults_are_noticed(tmp_path, old, new, fault):
     sound = '<html lang="en"><title>x</title><link rel="icon" href="x.svg"><p>'
     (tmp_path / "x.svg").touch()
     path = tmp_path / "x.html"
-    path.write_text(sound)
+    path.write_text(sound, encoding="utf-8")
     assert list(static_faults(path)) == []
-    path.write_text(sound.replace(old, new))
+    path.write_text(sound.replace(old, new), encoding="utf-8")
     assert list(static_faults(path)) == [fault]
 
 

@@ -25,7 +25,7 @@ sys.exit(int(os.environ["PIP_STATUS"]))
 @pytest.fixture
 def run(tmp_path):
     """Return a function that runs a set-up cell in a bare interpreter; .asked: what pip got."""
-    (tmp_path / "pip.py").write_text(PIP)
+    (tmp_path / "pip.py").write_text(PIP, encoding="utf-8")
     log = tmp_path / "asked.json"
 
     def run(source, status=0, **environment):
@@ -42,7 +42,7 @@ def run(tmp_path):
             capture_output=True,
             text=True,
         )
-        done.asked = json.loads(log.read_text()) if log.exists() else None
+        done.asked = json.loads(log.read_text(encoding="utf-8")) if log.exists() else None
         return done
 
     return run
@@ -114,8 +114,12 @@ def test_the_real_pip_makes_the_library_importable_at_once(tmp_path):
 
 def test_the_repository_is_read_from_pyproject(tmp_path):
     file = tmp_path / "pyproject.toml"
-    file.write_text('# [project.urls]\n# Repository = "..."\n[tool.x]\nRepository = "no"\n')
+    file.write_text(
+        '# [project.urls]\n# Repository = "..."\n[tool.x]\nRepository = "no"\n', encoding="utf-8"
+    )
     assert store.repository(tmp_path) is None
     address = "https://example.org/owner/name"
-    file.write_text(f'[project.urls]\nHomepage = "h"\nRepository = "{address}.git"\n[tool]\n')
+    file.write_text(
+        f'[project.urls]\nHomepage = "h"\nRepository = "{address}.git"\n[tool]\n', encoding="utf-8"
+    )
     assert store.repository(tmp_path) == address
