@@ -17,6 +17,8 @@ from autorec_d2l.scale import Scale
 from autorec_d2l.splits import split_data_ml100k
 from autorec_d2l.training import L2Loss, train_recsys_rating
 
+__version__ = "1.0.0"
+
 __all__ = [
     "COLORS",
     "MF",

@@ -17,9 +17,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from autorec_d2l.batches import describe_order, order_of, restore_order
 from autorec_d2l.checks import checksum
 from autorec_d2l.devices import add_up, random_state, rank_and_size, restore_random
+from autorec_d2l.order import describe_order, order_of, restore_order
 
 FORMAT, VERSION = "autorec_d2l checkpoint", 1
 MOVED = {"lr", "momentum", "betas"}  # what a scheduler changes in an optimizer

@@ -82,7 +82,7 @@ def check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> tuple[np.nd
                 f"got {column[i]:.15g} in data.iloc[{i}]"
             )
         ids.append(column.astype("int64", copy=False))
-    return tuple(ids)
+    return ids[0], ids[1]
 
 
 def check_pairs(users: np.ndarray, items: np.ndarray) -> None:
@@ -109,7 +109,7 @@ def checksum(data: object, crc: int = 0) -> int:
         data = data.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
     if hasattr(data, "__array__"):
         array = np.ascontiguousarray(data)
-        return crc if array.dtype.hasobject else zlib.crc32(array.view(np.uint8), crc)
+        return crc if array.dtype.hasobject else zlib.crc32(array.view(np.uint8).data, crc)
     if isinstance(data, Number):
         return zlib.crc32(repr(data).encode(), crc)
     for part in data if isinstance(data, list | tuple) else getattr(data, "__dict__", {}).values():

@@ -40,7 +40,8 @@ def pair_indices(
     The table needs no ratings, and may name a pair more than once. Raises ``ValueError`` for an
     empty table and ids out of range.
     """
-    return tuple(torch.from_numpy(ids - 1) for ids in check_ids(data, num_users, num_items))
+    users, items = check_ids(data, num_users, num_items)
+    return torch.from_numpy(users - 1), torch.from_numpy(items - 1)
 
 
 def load_data_ml100k(

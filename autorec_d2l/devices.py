@@ -39,7 +39,7 @@ def device_list(devices: Sequence[torch.device] | torch.device | str | None) -> 
     """Return devices as a list: of one alone a list of one, of none all GPUs or else the CPU."""
     if isinstance(devices, str | torch.device):
         return [torch.device(devices)]
-    return devices or try_all_gpus()
+    return list(devices) if devices else try_all_gpus()
 
 
 @contextmanager

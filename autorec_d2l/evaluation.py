@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -28,7 +27,7 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
 
 
 def masked_rmse(
-    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]], scale: Scale | None = STARS
+    pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]], scale: Scale | None = STARS
 ) -> float:
     """Return the root mean squared error over the rated cells, in stars.
 
@@ -55,7 +54,7 @@ def masked_rmse(
 
 
 def masked_mae(
-    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]], scale: Scale | None = STARS
+    pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]], scale: Scale | None = STARS
 ) -> float:
     """Return the mean absolute error over the rated cells, in stars.
 
@@ -94,7 +93,7 @@ def _errors(pairs, scale) -> Iterator[torch.Tensor]:
 def evaluator(
     net: nn.Module,
     test_iter: Iterable[torch.Tensor],
-    inter_mat: torch.Tensor,
+    inter_mat: npt.ArrayLike,
     devices: list[torch.device] | None = None,
     scale: Scale | None = STARS,
 ) -> float:
@@ -143,27 +142,9 @@ def evaluator_mf(
         return masked_rmse(pairs, scale=None)  # every score is a rating
 
 
-def evaluation_of(net, test_iter, inter_mat, devices, how, scale) -> Callable[[], float]:
-    """Return a call of the evaluator ``how``, as in d2l; the two above get the ``scale`` as well.
-
-    Without a ``test_iter`` it gives NaN.
-    """
-    if test_iter is None:
-        return lambda: math.nan
-    arguments = [net, test_iter, *([] if inter_mat is None else [inter_mat]), devices]
-    default = evaluator_mf if inter_mat is None else evaluator
-    if how in (None, evaluator, evaluator_mf):
-        return partial(how or default, *arguments, scale=scale)
-    return partial(how, *arguments)
-
-
-def best_epoch(history: list[dict[str, float]]) -> int:
-    """Return the first epoch, from 1, with the lowest ``test_rmse``; NaN is the highest."""
-    errors = [math.inf if math.isnan(row["test_rmse"]) else row["test_rmse"] for row in history]
-    return 1 + errors.index(min(errors))
-
-
-def rows_for(net, test_iter, devices) -> Iterator[torch.Tensor]:
+def rows_for(
+    net: nn.Module, test_iter: Iterable, devices: list[torch.device] | None
+) -> Iterator[torch.Tensor]:
     """Give each batch of rows in the number type of ``net`` and on the first device.
 
     Raises ``ValueError`` for batches of several tensors, and where there is no batch.
@@ -172,7 +153,9 @@ def rows_for(net, test_iter, devices) -> Iterator[torch.Tensor]:
         yield ratings.to(device_list(devices)[0])
 
 
-def triples_for(net, test_iter, devices, scale) -> Iterator[list[torch.Tensor]]:
+def triples_for(
+    net: nn.Module, test_iter: Iterable, devices: list[torch.device] | None, scale: Scale | None
+) -> Iterator[tuple[torch.Tensor, ...]]:
     """Give each batch of ``(users, items, scores)``, the network's input on the first device.
 
     Raises ``ValueError`` for other batches, scores off the ``scale``, and where there is no batch.

@@ -7,6 +7,7 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours, told apart with any colour vision and on light and dark pages.
@@ -38,7 +39,7 @@ def set_style() -> None:
     )
 
 
-def plot_history(histories: dict[str, pd.DataFrame], ax: plt.Axes | None = None) -> plt.Axes:
+def plot_history(histories: dict[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     """Draw learning curves in stars: test RMSE solid, train RMSE dashed, one colour a model.
 
     ``histories`` maps a label to what :func:`autorec_d2l.train_recsys_rating` returned.

@@ -69,13 +69,13 @@ SOURCES = {
 }
 
 
-class _Progress(tqdm):
+class _Progress(tqdm):  # type: ignore[misc]
     """A progress bar that ends a download which is too slow, or larger than any archive."""
 
     def __init__(self) -> None:
         # Not shown where a source fails at once.
         super().__init__(unit="B", unit_scale=True, ncols=79, delay=1)
-        self.end, self.received = time.monotonic() + SECONDS, 0
+        self.end, self.received = time.monotonic() + SECONDS, 0.0
 
     def __bool__(self) -> bool:
         """Say yes to pooch, which asks; tqdm's own answer is no where the length is unknown."""
@@ -85,7 +85,7 @@ class _Progress(tqdm):
         """Count so many bytes, or raise."""
         self.received += n or 0
         if time.monotonic() > self.end:
-            raise TimeoutError(f"too slow: {self.received:,} bytes in {SECONDS} seconds")
+            raise TimeoutError(f"too slow: {self.received:,.0f} bytes in {SECONDS} seconds")
         if self.received > BYTES:
             raise OSError(f"no archive of MovieLens has more than {BYTES:,} bytes")
         return super().update(n)

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from autorec_d2l.batches import as_numbers
+from autorec_d2l.batches import Matrix, as_numbers
 from autorec_d2l.checkpoints import Checkpoint
 from autorec_d2l.checks import check_parameters, whole_number
 from autorec_d2l.devices import add_up, device_list, own_rows, parallelize, rank_and_size
-from autorec_d2l.evaluation import best_epoch, evaluation_of
+from autorec_d2l.epochs import best_epoch, evaluation_of
 from autorec_d2l.scale import STARS, Scale
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
@@ -47,7 +47,7 @@ def train_recsys_rating(
     num_epochs: int,
     devices: list[torch.device] | None = None,
     evaluator: Callable[..., float] | None = None,
-    inter_mat: torch.Tensor | None = None,
+    inter_mat: Matrix | None = None,
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
     *,
     scale: Scale | None = STARS,
@@ -181,12 +181,12 @@ def _train_epoch(net, train_iter, loss, trainer, device, scheduler, scale, epoch
             f"train_iter gives no batch in epoch {epoch}: it has fewer rows than a batch, or can "
             "be used only once, as a generator; a list or a DataLoader starts anew"
         )
-    return _summary(*add_up(sums).tolist(), cells, start, epoch)  # waits for the device
+    return _summary(add_up(sums).tolist(), cells, start, epoch)  # waits for the device
 
 
-def _summary(loss, squared_error, ratings, cells, start, epoch) -> dict[str, float]:
+def _summary(sums, cells, start, epoch) -> dict[str, float]:
     """Return an epoch's row of the history, or raise if its loss is not finite."""
-    seconds = time.perf_counter() - start
+    seconds, (loss, squared_error, ratings) = time.perf_counter() - start, sums
     if not math.isfinite(loss):
         raise FloatingPointError(
             f"the loss is not finite in epoch {epoch}: look for NaN in the data, "

@@ -21,7 +21,7 @@ def test_a_results_file_names_commit_and_data(ml100k, tmp_path, monkeypatch, cap
     monkeypatch.setattr(sys, "argv", ["some/where/run.py", "--keep", "a/b", "--fast"])
     table = pd.DataFrame({"a": [1.25]})
     provenance.write_results(table, "t.csv", others="mxnet 1.9.1", data=("ml-100k", "synthetic"))
-    lines = (tmp_path / "t.csv").read_text().splitlines()
+    lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()
     header = dict(line.removeprefix("# ").split(": ", 1) for line in lines[:6])
     assert list(header) == ["command", "versions", "commit", "data", "machine", "date"]
     assert header["command"] == "python tests/benchmarks/run.py --keep PATH --fast"
@@ -41,14 +41,14 @@ def test_a_changed_file_shows_beside_the_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert provenance.commit() == "unknown"
     git("init")
-    (tmp_path / "file").write_text("1")
+    (tmp_path / "file").write_text("1", encoding="utf-8")
     git("add", ".")
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "one")
     assert re.fullmatch("[0-9a-f]{7,}", provenance.commit())
     (tmp_path / "autorec_d2l" / "results").mkdir(parents=True)
-    (tmp_path / "autorec_d2l" / "results" / "new.csv").write_text("a")
+    (tmp_path / "autorec_d2l" / "results" / "new.csv").write_text("a", encoding="utf-8")
     assert not provenance.commit().endswith("+changes")
-    (tmp_path / "file").write_text("2")
+    (tmp_path / "file").write_text("2", encoding="utf-8")
     assert provenance.commit().endswith("+changes")
 
 

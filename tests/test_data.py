@@ -108,7 +108,7 @@ def test_of_an_unpacked_table_the_log_says_how_it_was_checked(
     films = "".join(f"{i}|Film {i} (1990)|||{genres}\n" for i in range(1, 1683))
     raw = {"u.data": UDATA.encode(), "u.item": films.encode()}[file]
     (home / "ml-100k").mkdir()
-    (home / "ml-100k" / "u.data").write_text(UDATA)
+    (home / "ml-100k" / "u.data").write_text(UDATA, encoding="utf-8")
     (home / "ml-100k" / file).write_bytes(raw)
     if original:
         monkeypatch.setitem(movielens._SHA256, file, hashlib.sha256(raw).hexdigest())
@@ -125,7 +125,7 @@ def test_of_an_unpacked_table_the_log_says_how_it_was_checked(
 def test_recboles_table_in_an_unpacked_folder_is_said_to_be_checked_too(home, caplog):
     caplog.set_level("INFO", logger="autorec_d2l")
     (home / "ml-100k").mkdir()
-    (home / "ml-100k" / "ml-100k.inter").write_text("header\n" + UDATA)
+    (home / "ml-100k" / "ml-100k.inter").write_text("header\n" + UDATA, encoding="utf-8")
     assert d2l.read_data_ml100k()[0].values.tolist() == [[1, 2, 3, 881250949]]
     assert "ml-100k.inter: checked row by row, not by hash" in caplog.messages
 
@@ -134,7 +134,7 @@ def test_an_unpacked_folder_without_its_table_is_refused(home):
     (home / "ml-100k").mkdir()
     with pytest.raises(FileNotFoundError, match=r"has no u.data: unpack the whole archive there"):
         d2l.read_data_ml100k()
-    (home / "ml-100k" / "u.data").write_text(UDATA)
+    (home / "ml-100k" / "u.data").write_text(UDATA, encoding="utf-8")
     with pytest.raises(FileNotFoundError, match=r"has no u.item: unpack the whole archive there"):
         d2l.read_items_ml100k()
 
@@ -146,18 +146,18 @@ def test_a_table_that_is_cut_off_is_refused(home, monkeypatch, length):
     rows = UDATA + "2\t2\t3\t881250950\n" + "3\t2\t3\t881250951\n"
     (home / "ml-100k").mkdir()
     file = home / "ml-100k" / "u.data"
-    file.write_text(rows)
+    file.write_text(rows, encoding="utf-8")
     assert len(d2l.read_data_ml100k()[0]) == 3
-    file.write_text(rows[:-1])
+    file.write_text(rows[:-1], encoding="utf-8")
     assert len(d2l.read_data_ml100k()[0]) == 3, "without a line end it is whole all the same"
-    file.write_text(rows[:length])
+    file.write_text(rows[:length], encoding="utf-8")
     with pytest.raises(ValueError, match=r"Delete the file to download the original|u.data, row"):
         d2l.read_data_ml100k()
 
 
 def test_a_fault_in_the_users_table_is_named(home):
     (home / "ml-100k").mkdir()
-    (home / "ml-100k" / "u.data").write_text("1\t2\t3\t4\n1\t3\t6\t4\n")
+    (home / "ml-100k" / "u.data").write_text("1\t2\t3\t4\n1\t3\t6\t4\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"ml-100k/u.data, row 2: rating is outside 1 ... 5"):
         d2l.read_data_ml100k()
 
@@ -169,7 +169,7 @@ ML1M = "1::1193::5::978300760\n1::10::3::978302109\n6040::3952::4::956704746\n7:
 def test_movielens_1m_gets_ids_without_gaps_and_keeps_the_original_ones(home, monkeypatch, form):
     if form == "folder":
         (home / "ml-1m").mkdir()
-        (home / "ml-1m" / "ratings.dat").write_text(ML1M)
+        (home / "ml-1m" / "ratings.dat").write_text(ML1M, encoding="utf-8")
     else:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as file:
@@ -191,10 +191,10 @@ def test_movielens_1m_gets_ids_without_gaps_and_keeps_the_original_ones(home, mo
 
 def test_a_fault_in_movielens_1m_is_named(home):
     (home / "ml-1m").mkdir()
-    (home / "ml-1m" / "ratings.dat").write_text(ML1M[:-25])
+    (home / "ml-1m" / "ratings.dat").write_text(ML1M[:-25], encoding="utf-8")
     with pytest.raises(ValueError, match="ml-1m has 4 ratings, this table has 3 and is cut off"):
         d2l.read_data_ml1m()
-    (home / "ml-1m" / "ratings.dat").write_text(ML1M + "1::10::3::978302109\n")
+    (home / "ml-1m" / "ratings.dat").write_text(ML1M + "1::10::3::978302109\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"ml-1m/ratings.dat, row 5: this user has rated this it"):
         d2l.read_data_ml1m()
 

@@ -76,7 +76,7 @@ with d2l.process_group(torch.device(device) if device == "cpu" else None) as dev
         "seed": seed,
         "trained": [[p.tolist() for p in made[0].parameters()] for made in (dropped, resumed)],
     }
-    with open(f"{target}.{rank}", "w") as file:
+    with open(f"{target}.{rank}", "w", encoding="utf-8") as file:
         json.dump(report, file)
 """
 
@@ -89,7 +89,7 @@ TWO_GPUS = pytest.param(
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
     path = tmp_path_factory.mktemp("worker") / "worker.py"
-    path.write_text(WORKER)
+    path.write_text(WORKER, encoding="utf-8")
     return path
 
 
@@ -101,7 +101,9 @@ def reports(launch, worker, tmp_path_factory, request):
     for size, processes in ((1, None), (2, 2)):
         done = launch(processes, worker, request.param, target / str(size), "report")
         assert done.returncode == 0, done.stderr
-        found[size] = [json.loads((target / f"{size}.{k}").read_text()) for k in range(size)]
+        found[size] = [
+            json.loads((target / f"{size}.{k}").read_text(encoding="utf-8")) for k in range(size)
+        ]
         heard[size] = done.stdout
         assert [report["size"] for report in found[size]] == [size] * size
         assert {report["device"] for report in found[size]} == {request.param}

@@ -26,7 +26,7 @@ def test_every_way_to_share_gives_the_losses_of_one_process(launch, program, tmp
     for size in (1, 2):
         done = launch(size, program, tmp_path / f"{size}.json")
         assert done.returncode == 0, done.stderr
-        losses[size] = json.loads((tmp_path / f"{size}.json").read_text())
+        losses[size] = json.loads((tmp_path / f"{size}.json").read_text(encoding="utf-8"))
     reference = losses[1]["items"]
     assert len(reference) == 20
     assert reference[-1] < reference[0] / 2
@@ -46,7 +46,8 @@ def test_if_one_process_dies_the_others_end_too(launch, program, tmp_path):
         "    net, loss_of = beyond.share_users(rank, 2)\n"
         "    if rank == 1:\n"
         "        os._exit(3)\n"
-        "    loss_of(beyond.torch.arange(5))\n"
+        "    loss_of(beyond.torch.arange(5))\n",
+        encoding="utf-8",
     )
     start = time.monotonic()
     done = launch(2, broken)

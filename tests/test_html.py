@@ -161,9 +161,9 @@ def test_static_faults_are_noticed(tmp_path, old, new, fault):
     sound = '<html lang="en"><title>x</title><link rel="icon" href="x.svg"><p>'
     (tmp_path / "x.svg").touch()
     path = tmp_path / "x.html"
-    path.write_text(sound)
+    path.write_text(sound, encoding="utf-8")
     assert list(static_faults(path)) == []
-    path.write_text(sound.replace(old, new))
+    path.write_text(sound.replace(old, new), encoding="utf-8")
     assert list(static_faults(path)) == [fault]
 
 
@@ -265,6 +265,23 @@ def test_pages_in_the_browser(html, browser):
         for fault in live_faults(browser, path)
     ]
     assert not faults, "\n".join(faults)
+
+
+UNPRINTED = """() => [...document.querySelectorAll('.bd-content *')].filter(
+    e => e.matches('details > :not(summary), .toggle-hidden > :not(.admonition-title)')
+        && !e.checkVisibility({visibilityProperty: true})
+      || e.matches('pre, table, img') && e.getBoundingClientRect().right > innerWidth + 1
+).map(e => e.outerHTML.slice(0, 80))"""
+
+
+def test_a_chapter_on_paper_is_whole_and_the_first_key_skips_the_contents(html, browser):
+    page, _ = visit(browser, html / "book" / "autorec.html", width=718)  # A4 with margins
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
+    assert page.evaluate(UNPRINTED) != []  # on the screen solutions are folded
+    page.emulate_media(media="print")
+    assert page.evaluate(UNPRINTED) == []
+    page.context.close()
 
 
 def test_figures_are_where_they_are_looked_for(html, browser):

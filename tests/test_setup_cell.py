@@ -27,7 +27,7 @@ sys.exit(int(os.environ["PIP_STATUS"]))
 @pytest.fixture
 def run(tmp_path):
     """Return a function that runs a set-up cell in a bare interpreter; .asked: what pip got."""
-    (tmp_path / "pip.py").write_text(PIP)
+    (tmp_path / "pip.py").write_text(PIP, encoding="utf-8")
     log = tmp_path / "asked.json"
 
     def run(source, status=0, **environment):
@@ -44,7 +44,7 @@ def run(tmp_path):
             capture_output=True,
             text=True,
         )
-        done.asked = json.loads(log.read_text()) if log.exists() else None
+        done.asked = json.loads(log.read_text(encoding="utf-8")) if log.exists() else None
         return done
 
     return run
@@ -91,7 +91,7 @@ def test_the_real_pip_makes_the_library_importable_at_once(tmp_path):
     (project / "book").mkdir(parents=True)
     site.mkdir()
     shutil.copytree(ROOT / "autorec_d2l", project / "autorec_d2l")  # pip builds beside the source
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project)
     environment = {
         "PATH": os.environ["PATH"],

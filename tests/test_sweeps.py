@@ -148,7 +148,7 @@ def test_a_stop_while_the_file_is_written_loses_nothing(ratings, tmp_path, monke
     before = run["keep"].read_bytes()
 
     def half(self, path, **_):
-        path.write_text("model,spl")
+        path.write_text("model,spl", encoding="utf-8")
         raise OSError("disk full")
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", half)
@@ -204,10 +204,10 @@ def test_a_key_holds_what_a_function_does_and_not_only_its_name():
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\n", '{"no": "table"}'])
 def test_a_file_of_another_kind_is_not_kept_rows(ratings, tmp_path, text):
     keep = tmp_path / "keep.csv"
-    keep.write_text(text)
+    keep.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"keep\.csv holds no finished rows of run_sweep"):
         study.run_sweep(ratings, {"m": {"fit": Recorder()}}, TRIALS, 3, [0], keep=keep)
-    assert keep.read_text() == text
+    assert keep.read_text(encoding="utf-8") == text
 
 
 def test_settings_that_no_file_can_hold_are_refused(ratings):

@@ -51,7 +51,7 @@ def assemble(name: str, fallback: str, scripts: Sequence[str], data: Any) -> Fra
     digest = hashlib.sha256(json.dumps([parts, code, data]).encode()).hexdigest()
     parts |= {"key": f"{name}-{digest[:8]}", "data": data}
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    text = text.translate(str.maketrans(_ESCAPES))
+    text = text.translate({ord(c): escape for c, escape in _ESCAPES.items()})
     html = _HTML.format(key=parts["key"], fallback=fallback, parts=text, scripts=code)
     return Fragment(name, html)
 

@@ -58,7 +58,7 @@ def live_recommender(
         "decoderScale": _base64(decoder_scale),
         "encoderBias": _base64(net.encoder.bias),
         "decoderBias": _base64(net.decoder.bias[kept]),
-        "means": _base64(net.column_means[kept]),
+        "means": _base64(net.column_means[kept]),  # type: ignore[index]  # it has them: _check
     }
     fallback = "Here a recommender lives in the page: rate a few films, and it answers at once."
     return assemble("recommender", fallback, ["network", "search", "recommender"], data)

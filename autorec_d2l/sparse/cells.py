@@ -30,14 +30,15 @@ class Cells:
         """Return the cells of a sparse CSR tensor; those that :meth:`fill` made bring theirs."""
         if hasattr(ratings, "cells"):
             return ratings.cells
-        return cls(ratings.crow_indices(), ratings.col_indices(), tuple(ratings.shape))
+        shape = ratings.shape[0], ratings.shape[1]
+        return cls(ratings.crow_indices(), ratings.col_indices(), shape)
 
     def fill(self, values: torch.Tensor) -> torch.Tensor:
         """Return the sparse CSR tensor with ``values`` at these cells."""
         ratings = torch.sparse_csr_tensor(
             self.crow, self.col, values, self.shape, check_invariants=False
         )
-        ratings.cells = self  # so that what was sorted is not sorted again
+        ratings.cells = self  # type: ignore[attr-defined]  # what was sorted stays sorted
         return ratings
 
     @cached_property

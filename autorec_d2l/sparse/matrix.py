@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise
 
+import numpy.typing as npt
 import torch
 
 from autorec_d2l.batches import as_tensors
@@ -40,16 +41,16 @@ class RatingMatrix:
 
     def __init__(
         self,
-        rows: torch.Tensor,
-        columns: torch.Tensor,
-        ratings: torch.Tensor,
+        rows: npt.ArrayLike,
+        columns: npt.ArrayLike,
+        ratings: npt.ArrayLike,
         shape: tuple[int, int],
         scale: Scale = STARS,
     ):
         shape = whole_number(shape[0], "num_rows"), whole_number(shape[1], "num_columns")
-        rows, columns, ratings = as_tensors((rows, columns, ratings))
+        rows, columns, ratings = triples = as_tensors((rows, columns, ratings))
         _check_triples(rows, columns, ratings, shape)
-        scale.check(ratings, "ratings", lambda i: f"row {rows[i]}, column {columns[i]} (from 0)")
+        scale.check(ratings, "ratings", lambda i: _place(triples, i))
         keys = rows.long() * shape[1] + columns  # one number a cell, in reading order
         if not bool((keys.diff() > 0).all()):
             keys, order = keys.sort()
@@ -137,6 +138,10 @@ class RatingMatrix:
         mean = self.values.mean()
         sums = torch.zeros(self.shape[1]).index_add(0, self.col, self.values - mean)
         return mean + sums / (self.col.bincount(minlength=self.shape[1]) + damping)
+
+
+def _place(triples: Sequence[torch.Tensor], i: int) -> str:
+    return f"row {triples[0][i]}, column {triples[1][i]} (from 0)"
 
 
 def _check_triples(rows, columns, ratings, shape) -> None:

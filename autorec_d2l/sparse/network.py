@@ -64,6 +64,9 @@ class SparseAutoRec(AutoRec):
     - ``quick_dropout``: see :class:`QuickDropout`; without it dropout is that of :class:`AutoRec`.
     """
 
+    encoder: SparseLinear  # type: ignore[assignment]  # of AutoRec it is a Linear
+    column_means: torch.Tensor | None
+
     def __init__(
         self,
         num_hidden: int,
@@ -90,7 +93,7 @@ class SparseAutoRec(AutoRec):
             self.decoder = nn.Linear(sizes[-1], num_users)
             nn.init.normal_(self.decoder.weight, std=0.01)
             nn.init.zeros_(self.decoder.bias)
-        self.encoder = SparseLinear(self.encoder)
+        self.encoder = SparseLinear(self.encoder)  # type: ignore[arg-type]
         self.register_buffer("column_means", column_means)
 
     def forward(self, ratings: torch.Tensor, at: torch.Tensor | None = None) -> torch.Tensor:

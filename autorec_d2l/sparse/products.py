@@ -42,7 +42,7 @@ class SumRows(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return gradients: dot products at cells for ``values``, sums by column for ``dense``."""
         values, dense = ctx.saved_tensors
         grad_values = grad_dense = None
@@ -65,7 +65,7 @@ class DotCells(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return gradients: sums by row for ``left``, sums by column for ``right``."""
         left, right = ctx.saved_tensors
         grad_left = grad_right = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from autorec_d2l.sparse.matrix import RatingMatrix
 
@@ -44,4 +43,4 @@ def synthetic_ratings(num_ratings: int, shape: tuple[int, int], seed: int = 0) -
     surplus = generator.choice(len(cells), len(cells) - num_ratings, replace=False)
     items, users = np.divmod(np.delete(cells, surplus), shape[1])
     stars = generator.integers(1, 6, num_ratings, dtype=np.int8)
-    return RatingMatrix(*map(torch.from_numpy, (items, users, stars)), shape)
+    return RatingMatrix(items, users, stars, shape)

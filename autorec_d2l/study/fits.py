@@ -169,5 +169,8 @@ def _adam(net, lr, wd, decay_biases) -> torch.optim.Optimizer:
     """Return the optimizer; it tells weights from biases by their dimensions."""
     weights = [parameter for parameter in net.parameters() if parameter.ndim > 1]
     biases = [parameter for parameter in net.parameters() if parameter.ndim == 1]
-    groups = [{"params": weights}, {"params": biases, "weight_decay": wd if decay_biases else 0.0}]
+    groups: list[dict] = [
+        {"params": weights},
+        {"params": biases, "weight_decay": wd if decay_biases else 0.0},
+    ]
     return torch.optim.Adam(groups, lr=lr, weight_decay=wd, fused=True)

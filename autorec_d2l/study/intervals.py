@@ -30,9 +30,9 @@ def paired_interval(
 
     Example: ``mean, half_width = paired_interval(rmse["A"] - rmse["B"])``
     """
-    differences, error = _mean_error(differences, test_ratio)
-    half_width = stats.t.ppf(0.975, len(differences) - 1) * error
-    return differences.mean(), half_width
+    table, error = _mean_error(differences, test_ratio)
+    half_width = stats.t.ppf(0.975, len(table) - 1) * error
+    return table.mean(), half_width
 
 
 def p_values(differences: pd.DataFrame, test_ratio: float = 0.1) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -92,8 +93,9 @@ def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
                 layer.bias.zero_()
         if how != "zero" and net.column_means is None:
             mean = float(ratings.values.mean())
-            is_bounded = getattr(net.output, "__func__", None) is Scale.bounded
-            net.decoder.bias.fill_(net.output.__self__.unbounded(mean) if is_bounded else mean)
+            output: Any = net.output
+            is_bounded = getattr(output, "__func__", None) is Scale.bounded
+            net.decoder.bias.fill_(output.__self__.unbounded(mean) if is_bounded else mean)
 
 
 def warm_start(

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 
-from autorec_d2l.data import split_data_ml100k
 from autorec_d2l.scale import Scale
+from autorec_d2l.splits import split_data_ml100k
 from autorec_d2l.study.fits import Fit, score
 from autorec_d2l.study.results import Settings, as_json, plain
 

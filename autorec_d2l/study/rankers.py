@@ -6,6 +6,8 @@ their order within a row means something.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import torch
 from torch import nn
@@ -22,14 +24,18 @@ from autorec_d2l.training import L2Loss, train_recsys_rating
 Sizes = tuple[int, int]  # (num_users, num_items)
 
 
-def rank_popularity(table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, least: int = 1):
+def rank_popularity(
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, least: int = 1
+) -> torch.Tensor:
     """Score an item by how many people gave it ``least`` stars or more: the same for everybody."""
     return user_item_matrix(table, sizes, least).sum(0).float().expand(sizes)
 
 
-def rank_mf(table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, **settings):
+def rank_mf(
+    table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, **settings
+) -> torch.Tensor:
     """Score by the stars that matrix factorization predicts."""
-    net = fit_mf(table, None, sizes, num_epochs, seed, with_mean=True, **settings).net
+    net: Any = fit_mf(table, None, sizes, num_epochs, seed, with_mean=True, **settings).net
     with torch.no_grad():
         biases = net.user_bias.weight + net.item_bias.weight.T  # (num_users, num_items)
         return net.P.weight @ net.Q.weight.T + biases + net.mean
@@ -37,16 +43,16 @@ def rank_mf(table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, **
 
 def rank_autorec(
     table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, mask: bool = True, **settings
-):
+) -> torch.Tensor:
     """Score by the stars that item-based AutoRec predicts; without ``mask``, zeros are targets.
 
     Without the mask an empty cell is no longer a question but an answer, "not for me".
     """
     *_, inter_mat = load_data_ml100k(table, *sizes)  # (num_items, num_users)
     if mask:
-        fit = fit_autorec(table, None, sizes, num_epochs, seed, **settings)
-        net = AutoRec(fit.net.encoder.bias.numel(), sizes[0])
-        net.load_state_dict(fit.net.state_dict())
+        sparse: Any = fit_autorec(table, None, sizes, num_epochs, seed, **settings).net
+        net = AutoRec(sparse.encoder.bias.numel(), sizes[0])
+        net.load_state_dict(sparse.state_dict())
     else:
         net = _fit_unmasked(inter_mat, num_epochs, seed, **settings)
     with evaluating(net):
@@ -73,7 +79,9 @@ def _fit_unmasked(inter_mat, num_epochs, seed, *, lr=0.002, wd=1e-5, dropout=0.0
     return net
 
 
-def rank_ease(table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, least: int = 1):
+def rank_ease(
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, least: int = 1
+) -> torch.Tensor:
     """Score with :func:`ease`; ratings of ``least`` stars or more count as 1, all else as 0."""
     return ease(user_item_matrix(table, sizes, least).double(), wd).float()
 
@@ -126,7 +134,7 @@ def rank_mult_vae(
     beta: float = 0.2,
     least: int = 1,
     lr: float = 0.002,
-):
+) -> torch.Tensor:
     """Score by the log-probabilities of :class:`MultVAE`, trained with Adam on batches of 100.
 
     The weight of the divergence grows to ``beta`` over the first half of the epochs.
