@@ -5,7 +5,7 @@ packages of their own: ``autorec_d2l.sparse``, the engine, and ``autorec_d2l.stu
 comparisons.
 """
 
-from autorec_d2l.batches import load_array
+from autorec_d2l.batches import get_dataloader_workers, load_array
 from autorec_d2l.data import load_data_ml100k, split_and_load_ml100k
 from autorec_d2l.devices import process_group, try_all_gpus, try_gpu
 from autorec_d2l.download import DataUnavailableError
@@ -15,7 +15,7 @@ from autorec_d2l.movielens import read_data_ml1m, read_data_ml100k, read_items_m
 from autorec_d2l.plotting import COLORS, plot_history, set_style
 from autorec_d2l.scale import Scale
 from autorec_d2l.splits import split_data_ml100k
-from autorec_d2l.training import L2Loss, get_dataloader_workers, train_recsys_rating
+from autorec_d2l.training import L2Loss, train_recsys_rating
 
 __all__ = [
     "COLORS",

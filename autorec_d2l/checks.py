@@ -1,12 +1,16 @@
-"""Checks of numbers and of tables of ratings: each fault is one error that names its place."""
+"""Checks of numbers, networks and tables of ratings: a fault is one error that names its place."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+import zlib
+from numbers import Integral, Number, Real
 
 import numpy as np
 import pandas as pd
+import torch
 from pandas.api import types
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 NUMBERED = (
     "digits become numbers by data['{0}'].astype(int), names by pd.factorize(data['{0}'])[0] + 1"
@@ -21,6 +25,16 @@ def whole_number(value: int, name: str, low: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
         raise ValueError(f"{name} must be a whole number, at least {low}, got {value!r}")
     return int(value)
+
+
+def check_parameters(net: nn.Module) -> None:
+    """Raise ``ValueError`` for a network with an empty parameter."""
+    for name, parameter in net.named_parameters():
+        if parameter.numel() == 0:
+            raise ValueError(
+                f"the network's {name} is empty, {tuple(parameter.shape)}: every size must be "
+                "at least 1"
+            )
 
 
 def column_of(data: pd.DataFrame, name: str) -> np.ndarray:
@@ -81,3 +95,24 @@ def check_pairs(users: np.ndarray, items: np.ndarray) -> None:
             f"user {users[i]} rates item {items[i]} a second time in data.iloc[{i}]; keep one of "
             "them, as by data.drop_duplicates(['user_id', 'item_id'], keep='last')"
         )
+
+
+def checksum(data: object, crc: int = 0) -> int:
+    """Return one number for the tensors, arrays and numbers in a loader, a data set or a list."""
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if isinstance(data, torch.Tensor):
+        if data.layout != torch.strided:
+            rows = data.to_sparse_csr()
+            return checksum([rows.crow_indices(), rows.col_indices(), rows.values()], crc)
+        crc = zlib.crc32(f"{data.shape} {data.dtype}".encode(), crc)
+        data = data.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+    if hasattr(data, "__array__"):
+        array = np.ascontiguousarray(data)
+        return crc if array.dtype.hasobject else zlib.crc32(array.view(np.uint8), crc)
+    if isinstance(data, Number):
+        return zlib.crc32(repr(data).encode(), crc)
+    for part in data if isinstance(data, list | tuple) else getattr(data, "__dict__", {}).values():
+        if isinstance(part, list | tuple | Dataset | Number) or hasattr(part, "__array__"):
+            crc = checksum(part, crc)
+    return crc

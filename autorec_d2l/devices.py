@@ -111,6 +111,31 @@ def add_up(sums: torch.Tensor) -> torch.Tensor:
     return sums
 
 
+def random_state(devices: Sequence[torch.device]) -> torch.Tensor:
+    """Return the state of torch's random numbers on the CPU and on GPUs among ``devices``.
+
+    It has one row for each process, ``(num_processes, num_bytes)``, uint8.
+    """
+    rank, size = rank_and_size()
+    states = [torch.get_rng_state(), *map(torch.cuda.get_rng_state, _gpus(devices))]
+    rows = torch.zeros(size, sum(map(len, states)), dtype=torch.uint8)
+    rows[rank] = torch.cat(states)
+    return add_up(rows.to(devices[0])).cpu()
+
+
+def restore_random(rows: torch.Tensor, devices: Sequence[torch.device]) -> None:
+    """Put torch's random numbers where :func:`random_state` found them."""
+    size, gpus = len(torch.get_rng_state()), _gpus(devices)
+    row = rows[rank_and_size()[0]]
+    torch.set_rng_state(row[:size])
+    for gpu, state in zip(gpus, row[size:].chunk(max(len(gpus), 1)), strict=False):
+        torch.cuda.set_rng_state(state.contiguous(), gpu)
+
+
+def _gpus(devices) -> list[torch.device]:
+    return [device for device in map(torch.device, devices) if device.type == "cuda"]
+
+
 def own_rows(batch: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
     """Return the rows of a batch that this process computes: every ``size``-th of each tensor.
 
@@ -143,8 +168,7 @@ def parallelize(net: nn.Module, devices: list[torch.device]) -> nn.Module:
     """
     net.to(devices[0])
     rank, size = rank_and_size()
-    are_gpus = all(torch.device(device).type == "cuda" for device in devices)
-    if len(devices) > 1 and (size > 1 or not are_gpus):
+    if len(devices) > 1 and (size > 1 or len(_gpus(devices)) < len(devices)):
         names = ", ".join(map(str, devices))
         raise ValueError(
             f"got the devices {names}: one process splits a batch over GPUs only, "

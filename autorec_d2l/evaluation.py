@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -139,6 +141,26 @@ def evaluator_mf(
             for users, items, scores in triples_for(net, test_iter, devices, scale)
         )
         return masked_rmse(pairs, scale=None)  # every score is a rating
+
+
+def evaluation_of(net, test_iter, inter_mat, devices, how, scale) -> Callable[[], float]:
+    """Return a call of the evaluator ``how``, as in d2l; the two above get the ``scale`` as well.
+
+    Without a ``test_iter`` it gives NaN.
+    """
+    if test_iter is None:
+        return lambda: math.nan
+    arguments = [net, test_iter, *([] if inter_mat is None else [inter_mat]), devices]
+    default = evaluator_mf if inter_mat is None else evaluator
+    if how in (None, evaluator, evaluator_mf):
+        return partial(how or default, *arguments, scale=scale)
+    return partial(how, *arguments)
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """Return the first epoch, from 1, with the lowest ``test_rmse``; NaN is the highest."""
+    errors = [math.inf if math.isnan(row["test_rmse"]) else row["test_rmse"] for row in history]
+    return 1 + errors.index(min(errors))
 
 
 def rows_for(net, test_iter, devices) -> Iterator[torch.Tensor]:

@@ -1,25 +1,26 @@
 """One training loop for all models of the book.
 
-It is not about early stopping, checkpoints or tuning: choose those on a validation part and call
-it again.
+It is not about files or tuning: choose settings on a validation part, and call it again.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from autorec_d2l import evaluation
 from autorec_d2l.batches import as_numbers
-from autorec_d2l.checks import whole_number
+from autorec_d2l.checkpoints import Checkpoint
+from autorec_d2l.checks import check_parameters, whole_number
 from autorec_d2l.devices import add_up, device_list, own_rows, parallelize, rank_and_size
+from autorec_d2l.evaluation import best_epoch, evaluation_of
 from autorec_d2l.scale import STARS, Scale
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
@@ -37,11 +38,6 @@ class L2Loss(nn.Module):
         return nn.functional.mse_loss(predictions, targets) / 2
 
 
-def get_dataloader_workers() -> int:
-    """Return 0: MovieLens lies in memory, where a worker process costs more than it saves."""
-    return 0
-
-
 def train_recsys_rating(
     net: nn.Module,
     train_iter: Iterable,
@@ -56,6 +52,8 @@ def train_recsys_rating(
     *,
     scale: Scale | None = STARS,
     verbose: bool = True,
+    patience: int | None = None,
+    checkpoint: str | Path | None = None,
 ) -> pd.DataFrame:
     """Train a rating model in place and return its history, one row an epoch.
 
@@ -79,6 +77,11 @@ def train_recsys_rating(
             ratings: every cell counts, also 0.
         verbose: Whether to show a progress bar and a last line. Ctrl-C ends a training that is
             shown and returns its finished epochs; one that is not shown passes Ctrl-C on.
+        patience: Stop when ``test_rmse`` has not fallen for so many epochs, and leave the network
+            with the weights of its best epoch, ``history["test_rmse"].idxmin()``. A choice is made
+            by ``test_iter`` then, so it has to be a validation part.
+        checkpoint: A file for the state of the run, replaced after each epoch. The same call goes
+            on from there bit for bit (:class:`autorec_d2l.checkpoints.Checkpoint`).
 
     Returns:
         A table with ``train_rmse`` (stars per observed rating, in training mode, while the weights
@@ -88,44 +91,52 @@ def train_recsys_rating(
     Raises:
         FloatingPointError: The loss is not finite; the message names the epoch.
         TypeError: A batch that is no tensor, no array of numbers, and no list of these.
-        ValueError: ``num_epochs`` below 1, an epoch without batches, a target off the ``scale`` or
-            of another shape than the prediction, and a network with an empty parameter.
+        ValueError: ``num_epochs`` or ``patience`` below 1, an epoch without batches, a target off
+            the ``scale`` or of another shape than the prediction, and a network with an empty
+            parameter. A ``checkpoint`` has errors of its own.
 
     Example:
         See ``README.md``: AutoRec on MovieLens-100K in twenty lines.
     """
     num_epochs = whole_number(num_epochs, "num_epochs")
-    _check_parameters(net)
+    if patience is not None and (whole_number(patience, "patience") and test_iter is None):
+        raise ValueError("patience needs a test_iter: it waits for test_rmse to fall")
+    check_parameters(net)
     devices = device_list(devices)
+    parts = {"network": net, "loss": loss, "optimizer": trainer, "scheduler": scheduler}
+    data = {"train_iter": train_iter, "test_iter": test_iter, "inter_mat": inter_mat}
+    settings = {"scale": scale, "early stopping": patience is not None}
+    saved = checkpoint is not None and Checkpoint(checkpoint, devices, parts, data, settings)
     parallel = parallelize(net, devices)
-    evaluate = _evaluation(net, test_iter, inter_mat, devices, evaluator, scale)
-    history = []
+    evaluate = evaluation_of(net, test_iter, inter_mat, devices, evaluator, scale)
+    history, best = saved.start(num_epochs) if saved else ([], None)
     silent = {} if verbose else {"disable": True}  # a False would overrule TQDM_DISABLE=1
-    with tqdm(range(1, num_epochs + 1), unit="epoch", **silent) as progress:
+    epochs = range(len(history) + 1, num_epochs + 1)
+    with tqdm(epochs, initial=len(history), total=num_epochs, unit="epoch", **silent) as progress:
         try:
             for epoch in progress:
+                if patience and history and len(history) - best_epoch(history) >= patience:
+                    break
                 row = _train_epoch(
                     parallel, train_iter, loss, trainer, devices[0], scheduler, scale, epoch
                 )
-                history.append(row | {"test_rmse": evaluate()})
+                history.append(row | {"test_rmse": float(evaluate())})
+                if patience and best_epoch(history) == epoch:
+                    best = copy.deepcopy(net.state_dict())
+                if saved:
+                    saved.save(history, best)
                 progress.set_postfix(_shown(history[-1]))
         except KeyboardInterrupt:
             if not verbose:
                 raise
             print(f"stopped by hand after {len(history)} of {num_epochs} epochs")
+    if best is not None:
+        net.load_state_dict(best)
     if history and verbose:
-        print("train RMSE {train_rmse:.3f}, test RMSE {test_rmse:.3f} stars".format(**history[-1]))
+        row = history[best_epoch(history) - 1 if patience else -1]
+        print("train RMSE {train_rmse:.3f}, test RMSE {test_rmse:.3f} stars".format(**row))
     index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     return pd.DataFrame(history, index=index, columns=HISTORY)
-
-
-def _check_parameters(net: nn.Module) -> None:
-    for name, parameter in net.named_parameters():
-        if parameter.numel() == 0:
-            raise ValueError(
-                f"the network's {name} is empty, {tuple(parameter.shape)}: every size must be "
-                "at least 1"
-            )
 
 
 def _shown(row: dict[str, float]) -> dict[str, str]:
@@ -187,14 +198,3 @@ def _summary(loss, squared_error, ratings, cells, start, epoch) -> dict[str, flo
         "ratings_per_s": ratings / seconds,
         "cells_per_s": cells / seconds,
     }
-
-
-def _evaluation(net, test_iter, inter_mat, devices, evaluator, scale) -> Callable[[], float]:
-    """Return a call of the evaluator, as in d2l; this library's two get the ``scale`` as well."""
-    if test_iter is None:
-        return lambda: math.nan
-    arguments = [net, test_iter, *([] if inter_mat is None else [inter_mat]), devices]
-    default = evaluation.evaluator_mf if inter_mat is None else evaluation.evaluator
-    if evaluator in (None, evaluation.evaluator, evaluation.evaluator_mf):
-        return partial(evaluator or default, *arguments, scale=scale)
-    return partial(evaluator, *arguments)
