@@ -15,7 +15,7 @@ from autorec_d2l.scale import Scale
 from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
 from autorec_d2l.sparse.cells import repeat_rows
 
-FORMAT, VERSION = "autorec_d2l model", 1
+VERSION = 1
 
 
 def write_model(model, path: str | os.PathLike) -> None:
@@ -25,7 +25,7 @@ def write_model(model, path: str | os.PathLike) -> None:
     """
     matrix = model.matrix
     state = {
-        "format": FORMAT,
+        "format": "autorec_d2l model",
         "version": VERSION,
         "net": model.net.state_dict(),
         "crow": matrix.crow,  # the ratings it was fitted to: its input
@@ -46,7 +46,7 @@ def read_model(path: str | os.PathLike) -> dict:
     Raises ``OSError`` for a file that cannot be read, and ``ValueError`` for one that is no model,
     is damaged or cut off, or is of another version.
     """
-    state = read_state(Path(path), FORMAT, VERSION)
+    state = read_state(Path(path), "model", VERSION)
     try:
         users, items = (
             Ids(pd.Index(words).astype(dtype)) for words, dtype in (state["users"], state["items"])
