@@ -11,7 +11,6 @@ import pandas as pd
 
 from autorec_d2l.own.columns import KINDS
 from autorec_d2l.own.fitting import fit
-from autorec_d2l.own.ids import Ids
 from autorec_d2l.own.model import MIN_RATINGS, Model, load
 from autorec_d2l.own.ratings import read_ratings
 from autorec_d2l.own.reading import read_table
@@ -24,6 +23,9 @@ tables:
   found; others are named by --columns user=NAME item=NAME rating=NAME, or by their places from 0.
   Without a header the order is user, item, rating, timestamp. Ids may be words or numbers.
 """
+VALID = "the share to choose the epochs by; 0: run --epochs, judge nothing (default: 0.1)"
+FEW = f"leave out items with fewer (default: {MIN_RATINGS})"
+COLUMNS = {"nargs": "+", "default": [], "metavar": "KIND=NAME", "help": "see below"}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -85,11 +87,11 @@ def _titles(model: Model, path: Path | None) -> pd.Series:
     if path is None:
         return pd.Series(dtype=object)
     table = read_table(path, ("item", "title"), ("item", "title"))
-    items = Ids(table.words["item"]).places(model.items.values)  # where each id stands, or -1
-    titles = pd.Series(table.words["title"].take(table.codes["title"]))
-    first = pd.Series(table.codes["item"]).drop_duplicates()
-    titles = pd.Series(titles.to_numpy()[first.index], index=first.to_numpy())
-    return pd.Series(titles.reindex(items).to_numpy(), index=model.items.values)
+    table.require("title")
+    places = table.places("item", model.items)
+    titles = pd.Series(table.words["title"][table.codes["title"]], index=places)[places >= 0]
+    titles = titles[~titles.index.duplicated()]
+    return titles.set_axis(model.items.values[titles.index])
 
 
 def _printable(text: str) -> str:
@@ -138,61 +140,39 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_columns(add) -> None:
-    add(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="KIND=NAME",
-        help="the columns' names, see below",
-    )
-
-
 def _add_fit(add) -> None:
-    add("ratings", type=Path, help="a table of users, items and ratings, see below")
+    add("ratings", type=Path, help="a table of users, items and ratings")
     add("--out", type=Path, required=True, metavar="MODEL", help="the file to write, as model.pt")
     add("--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="if not those of the table")
     add("--keep", choices=("first", "last"), help="which one, if a user rates an item again")
-    add("--epochs", type=int, default=200, metavar="N", help="the most epochs (default: 200)")
-    add(
-        "--patience",
-        type=int,
-        default=5,
-        metavar="N",
-        help="stop after N without gain (default: 5)",
-    )
-    add("--valid", type=float, default=0.1, metavar="SHARE", help="to choose the epochs by; with 0 "
-        "exactly --epochs are run, and nothing is judged (default: 0.1)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="of split and weights (default: 0)")
-    add(
-        "--checkpoint",
-        metavar="NAME",
-        help="files to go on from after a stop: NAME.valid, NAME.all",
-    )
-    _add_columns(add)
+    add("--epochs", type=int, default=200, help="the most epochs (default: 200)")
+    add("--patience", type=int, default=5, help="stop after so many worse epochs (default: 5)")
+    add("--valid", type=float, default=0.1, help=VALID)
+    add("--seed", type=int, default=0, help="of the split and the weights (default: 0)")
+    add("--checkpoint", metavar="NAME", help="NAME.1 and NAME.2 let the command go on if stopped")
+    add("--columns", **COLUMNS)
 
 
 def _add_recommend(add) -> None:
-    add("model", type=Path, help="a file of fit")
+    add("model", type=Path, help="a file that fit has written")
     add("--user", metavar="ID", help="a user of the ratings that were fitted, or")
-    add("--ratings", type=Path, metavar="TABLE", help="a table of items and ratings: somebody new")
+    add("--ratings", type=Path, metavar="TABLE", help="items and ratings of somebody new")
     add("-n", type=int, default=10, help="how many items (default: 10)")
-    add("--items", type=Path, metavar="TABLE", help="a table of items and titles, to show them")
-    add("--min-ratings", type=int, default=MIN_RATINGS, metavar="N",
-        help=f"leave out items with fewer (default: {MIN_RATINGS})")  # fmt: skip
+    add("--items", type=Path, metavar="TABLE", help="items and their titles, to show them")
+    add("--min-ratings", type=int, default=MIN_RATINGS, help=FEW)
 
 
 def _add_predict(add) -> None:
-    add("model", type=Path, help="a file of fit")
+    add("model", type=Path, help="a file that fit has written")
     add("pairs", type=Path, help="a table of users and items")
     add("--out", type=Path, metavar="CSV", help="a file to write, in place of the screen")
-    _add_columns(add)
+    add("--columns", **COLUMNS)
 
 
 def _add_evaluate(add) -> None:
-    add("model", type=Path, help="a file of fit")
+    add("model", type=Path, help="a file that fit has written")
     add("test", type=Path, help="a table of ratings that the model has not seen")
-    _add_columns(add)
+    add("--columns", **COLUMNS)
 
 
 COMMANDS = {

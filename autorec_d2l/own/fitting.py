@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ def fit(
         valid_ratio: The share of the ratings on which the epochs are chosen, below 1. With 0
             nothing is held out and nothing is chosen or judged.
         seed: Of the split, the weights, the batches and dropout.
-        checkpoint: A file name; what lies in ``NAME.valid`` and ``NAME.all`` lets the same call go
+        checkpoint: A file name; what lies in ``NAME.1`` and ``NAME.2`` lets the same call go
             on after it was stopped.
         device: The first GPU or the CPU unless named.
         verbose: Whether to show progress and print the judgement.
@@ -74,85 +75,75 @@ def fit(
     Example:
         ``model = fit(read_ratings("ratings.csv"))``
     """
-    num_epochs, patience = (
-        whole_number(num_epochs, "num_epochs"),
-        whole_number(patience, "patience"),
-    )
     if unknown := set(settings) - set(SETTINGS):
         raise ValueError(f"settings are {', '.join(SETTINGS)}, got {', '.join(sorted(unknown))}")
+    num_epochs, data = whole_number(num_epochs, "num_epochs"), ratings.data
     settings = SETTINGS | settings | {"seed": seed, "valid_ratio": valid_ratio}
     how = {"settings": settings, "device": device or try_gpu(), "verbose": verbose}
-    report = {"num_ratings": len(ratings.data)}
+    report, files = {"num_ratings": len(data)}, [checkpoint and f"{checkpoint}.{i}" for i in (1, 2)]
     if valid_ratio:
-        if len(ratings.data) < LEAST:
+        if len(data) < LEAST:
             raise ValueError(
-                f"{len(ratings.data)} ratings are too few to hold a part of them out, it takes "
-                f"{LEAST}; with valid_ratio=0 and a num_epochs they can be fitted without"
+                f"{len(data)} ratings are too few to hold a part of them out, it takes {LEAST}; "
+                "with valid_ratio=0 and a num_epochs they can be fitted without"
             )
-        train_data, held_out = split_data_ml100k(
-            ratings.data, *ratings.sizes, "random", valid_ratio, seed
-        )
-        file = checkpoint and f"{checkpoint}.valid"
-        model, history = _train(ratings, train_data, held_out, num_epochs, patience, file, **how)
+        parts = split_data_ml100k(data, *ratings.sizes, "random", valid_ratio, seed)
+        model, history = _train(ratings, *parts, num_epochs, patience, files[0], **how)
         num_epochs = int(history["test_rmse"].idxmin())
-        report |= {"valid": model.compare(*_places(held_out), held_out["rating"].to_numpy())}
+        report["valid"] = model.compare(*_places(parts[1]), parts[1]["rating"].to_numpy())
         if verbose:
             print(verdict(report["valid"]))
-        del model, train_data, held_out
-    file = checkpoint and f"{checkpoint}.all"
-    model, _ = _train(ratings, ratings.data, None, num_epochs, None, file, **how)
-    model.settings["num_epochs"] = num_epochs
+        del model, parts  # gigabytes, of millions of ratings
+    model, _ = _train(ratings, data, None, num_epochs, None, files[1], **how)
     model.report |= report
     return model
 
 
 def _train(ratings, data, held_out, num_epochs, patience, checkpoint, settings, device, verbose):
     """Return the model of a part of the ratings, and the history of its training."""
-    matrix = _matrix(ratings, data)
-    num_users = len(matrix)
-    torch.manual_seed(settings["seed"])
-    network = {name: settings[name] for name in ("num_hidden", "dropout", "input_dropout")}
-    net = study.make_autorec(matrix, subtract_means=True, **network)
-    batch_size = min(num_users, max(32, min(1024, num_users // STEPS)))
-    trainer = torch.optim.Adam(
-        net.parameters(), settings["lr"], weight_decay=settings["wd"], fused=True
-    )
-    rows, unseen = (), None
+    matrix, rows, unseen = _matrix(ratings, data), (), None
     if held_out is not None:
         rows = load_array((matrix,), 1024, is_train=False)
         unseen = _matrix(ratings, held_out)
+    torch.manual_seed(settings["seed"])
+    network = {name: settings[name] for name in ("num_hidden", "dropout", "input_dropout")}
+    net = study.make_autorec(matrix, subtract_means=True, **network)
+    batch_size = min(len(matrix), max(32, min(1024, len(matrix) // STEPS)))
     silent = {} if verbose else {"disable": True}
-    part = "on all ratings" if held_out is None else "to choose epochs"
     with (
         threads_for(len(data)),
-        tqdm(total=num_epochs, unit="epoch", desc=f"fit {part}", **silent) as progress,
+        tqdm(total=num_epochs, unit="epoch", **silent) as progress,
     ):
-
-        def evaluate(net, rows, *others) -> float:
-            rmse = evaluator_sparse(net, rows, *others) if rows else math.nan
-            rmse *= unit(ratings.scale)
-            if rows:
-                progress.set_postfix(valid_rmse=f"{rmse:.4g}")
-            progress.update()
-            return rmse
-
         history = train_recsys_rating(
             net,
             load_array((matrix,), batch_size, seed=settings["seed"], last_batch="rollover"),
             rows,
-            HalfSumOfSquares(max(1, round(batch_size * len(data) / num_users))),
-            trainer,
+            HalfSumOfSquares(max(1, round(batch_size * len(data) / len(matrix)))),
+            torch.optim.Adam(
+                net.parameters(), settings["lr"], weight_decay=settings["wd"], fused=True
+            ),
             num_epochs,
             [device],
-            evaluate,
+            partial(_evaluate, progress, unit(ratings.scale)),
             unseen,
             scale=None,  # the matrix has checked them
             verbose=False,
             patience=patience,
             checkpoint=checkpoint,
         )
-    ids = {"users": ratings.users, "items": ratings.items}
-    return Model(net, matrix, **ids, scale=ratings.scale, settings=settings, report={}), history
+    ids = {"users": ratings.users, "items": ratings.items, "scale": ratings.scale}
+    settings = settings | {"num_epochs": len(history)}
+    return Model(net, matrix, **ids, settings=settings, report={}), history
+
+
+def _evaluate(progress, unit, net, rows, *unseen_and_devices) -> float:
+    """Return the RMSE on held-out ratings in the reader's units, and move the progress bar."""
+    rmse = math.nan
+    if unseen_and_devices[1:]:
+        rmse = unit * evaluator_sparse(net, rows, *unseen_and_devices)
+        progress.set_postfix(valid_rmse=f"{rmse:.4g}")
+    progress.update()
+    return rmse
 
 
 def _places(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
