@@ -133,7 +133,7 @@ def _train(ratings, data, held_out, num_epochs, patience, checkpoint, settings, 
         )
     ids = {"users": ratings.users, "items": ratings.items, "scale": ratings.scale}
     settings = settings | {"num_epochs": len(history)}
-    return Model(net, matrix, **ids, settings=settings, report={}), history
+    return Model(net.cpu(), matrix, **ids, settings=settings, report={}), history
 
 
 def _evaluate(progress, unit, net, rows, *unseen_and_devices) -> float:

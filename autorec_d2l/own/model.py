@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +27,7 @@ ROWS = 1024  # users that are predicted together
 MIN_RATINGS = 5  # the prediction for an item with fewer is mostly noise
 
 
+@dataclass(eq=False)
 class Model:
     """A network with all that it needs to answer; :func:`fit` and :func:`load` make one.
 
@@ -39,19 +41,13 @@ class Model:
         report: What it is worth, see :func:`fit`.
     """
 
-    def __init__(
-        self,
-        net: SparseAutoRec,
-        matrix: RatingMatrix,
-        users: Ids,
-        items: Ids,
-        scale: Scale,
-        settings: dict,
-        report: dict,
-    ):
-        self.net, self.matrix = net.cpu(), matrix
-        self.users, self.items, self.scale = users, items, scale
-        self.settings, self.report = settings, report
+    net: SparseAutoRec
+    matrix: RatingMatrix
+    users: Ids
+    items: Ids
+    scale: Scale
+    settings: dict
+    report: dict
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the model to a file, see :func:`autorec_d2l.own.files.write_model`."""

@@ -13,6 +13,7 @@ import gzip
 import io
 import lzma
 import os
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,7 +95,13 @@ def _read_text(path, encoding, separator, header, kinds, required, named) -> Tab
         num_fields = step * (len(fields) - 1) + 1
         time = places.get("timestamp")
         chunks = _chunks(path, encoding, separator, header, num_fields, time)
-        return gather(chunks, str(path), kinds, required, places)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of fields that would be lost
+            return gather(chunks, str(path), kinds, required, places)
+    except pd.errors.ParserWarning as error:
+        raise ValueError(
+            f"{path} cannot be read as a table: rows have more fields than {fields}"
+        ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{path} is damaged or cut off: {error}") from error
     except (pd.errors.ParserError, csv.Error) as error:
