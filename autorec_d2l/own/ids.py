@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-NUMBER = r"(?:0|-?[1-9]\d*)"  # as Python writes whole numbers; 007 is a word
+NUMBER = r"(?:0|-?[1-9]\d*)(?:\.0+)?"  # as Python writes whole numbers; 007 is a word
 
 
 class Ids:
@@ -43,6 +43,14 @@ def as_text(ids) -> pd.Series:
     return column.astype(str).str.strip()
 
 
+def as_numbers(words: pd.Index) -> pd.Index:
+    """Return words as whole numbers where all of them are, 7.0 too; else as they are."""
+    if not words.str.fullmatch(NUMBER).all():
+        return words
+    numbers = pd.to_numeric(words.str.replace(r"\.0+$", "", regex=True), errors="coerce")
+    return numbers if types.is_integer_dtype(numbers) and numbers.is_unique else words
+
+
 def number(words: pd.Index, codes: np.ndarray, kind: str) -> tuple[Ids, np.ndarray]:
     """Return the ids of a column, and the place of each row's, int32, ``(num_rows,)``.
 
@@ -61,10 +69,8 @@ def number(words: pd.Index, codes: np.ndarray, kind: str) -> tuple[Ids, np.ndarr
             stacklevel=4,
         )
     values = pd.Index(values)
-    if types.is_numeric_dtype(words) or values.str.fullmatch(NUMBER + r"(?:\.0+)?").all():
-        numbers = pd.to_numeric(values.str.replace(r"\.0+$", "", regex=True), errors="coerce")
-        if types.is_integer_dtype(numbers) and numbers.is_unique:
-            values = numbers
+    if types.is_numeric_dtype(words):
+        values = as_numbers(values)
     if not types.is_integer_dtype(values):
         _tell_alike(values, kind)
     return Ids(values), places.astype("int32")[codes]

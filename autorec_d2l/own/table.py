@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api import types
 
 from autorec_d2l.own.columns import find
-from autorec_d2l.own.ids import Ids
+from autorec_d2l.own.ids import Ids, as_numbers
 
 
 class Table(NamedTuple):
@@ -80,6 +80,7 @@ def gather(pieces, where, kinds, required, named, is_frame=False) -> Table:
     if not is_frame:
         words = {kind: pd.Index(list(known), dtype=object) for kind, known in numbers.items()}
         _check_quotes(words, where)
+        words |= {kind: as_numbers(words[kind]) for kind in words if kind in ("user", "item")}
     codes = {kind: np.concatenate(parts) for kind, parts in codes.items()}
     words = {kind: pd.Index(values) for kind, values in words.items()}
     return Table(words, codes, np.concatenate(times) if times else None, where)
