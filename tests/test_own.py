@@ -201,7 +201,7 @@ def test_what_cannot_be_answered_is_one_error(fitted, call, said):
 
 def test_the_smallest_tables():
     one_user = made_up()[lambda data: data["user"] == "7"]
-    assert len(own.fit(read(one_user), **SMALL).recommend("7", min_ratings=0)) == 0
+    assert len(own.fit(read(one_user), valid_ratio=0, **SMALL).recommend("7", min_ratings=0)) == 0
     constant = made_up().assign(rating=4)
     model = own.fit(read(constant, scale=(1, 5)), **SMALL)
     assert not model.report["valid"]["is_worth"]

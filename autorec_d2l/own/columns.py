@@ -24,11 +24,20 @@ def plain(name: object) -> str:
 
 def has_header(fields: Sequence[str], named: Mapping[str, object]) -> bool:
     """Say whether a first row is a header: the reader names a column, or it has no number."""
-    if any(isinstance(name, str) for name in named.values()):
+    words = [name for name in named.values() if name is not None and name is not False]
+    if any(isinstance(name, str) for name in words):
         return True
     if any(plain(field) in names for field in fields for names in NAMES.values()):
         return True
-    return not any(field.strip().lstrip("-").replace(".", "", 1).isdecimal() for field in fields)
+    if words:  # places: a header has no number where a rating is, and else there is none
+        return "rating" in named and not _is_number(
+            fields[min(named["rating"] or 0, len(fields) - 1)]
+        )
+    return not any(map(_is_number, fields))
+
+
+def _is_number(field: str) -> bool:
+    return field.strip().lstrip("-").replace(",", ".").replace(".", "", 1).isdecimal()
 
 
 def find(
@@ -83,7 +92,7 @@ def _refuse(fields, where, kind, name, with_header) -> None:
     what = f"no column {name!r}" if name is not None else f"no column that is the {kind}"
     columns = ", ".join(repr(str(field)) for field in list(fields)[:10])
     if with_header:
-        way_out = f"name it, as {kind}={str(fields[0])!r}, or say that there is no header"
+        way_out = f"name it, as {kind}='NAME', or by its place from 0 where there is no header"
     else:
         way_out = "without a header, name a column by its place from 0"
     raise ValueError(f"{where} has {what}: it has {columns}; {way_out}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+BLANKS = r"[\s\u200b-\u200d\u2060\ufeff]+"
 NUMBER = r"(?:0|-?[1-9]\d*)(?:\.0+)?"  # as Python writes whole numbers; 007 is a word
 
 
@@ -78,7 +79,9 @@ def number(words: pd.Index, codes: np.ndarray, kind: str) -> tuple[Ids, np.ndarr
 
 def _tell_alike(values: pd.Index, kind: str) -> None:
     """Warn of ids that differ only in case, blanks, leading zeros or the form of a letter."""
-    keys = values.str.normalize("NFKC").str.casefold().str.replace(r"\s+|\.0+$", "", regex=True)
+    keys = (
+        values.str.normalize("NFKC").str.casefold().str.replace(BLANKS + r"|\.0+$", "", regex=True)
+    )
     keys = keys.str.replace(r"^0+(?=\d)", "", regex=True)
     again = keys.duplicated()
     if again.any():
@@ -86,8 +89,8 @@ def _tell_alike(values: pd.Index, kind: str) -> None:
         first = keys.get_loc(keys[second])
         first = int(np.arange(len(keys))[first][0])
         warnings.warn(
-            f"the {kind}s {values[first]!r} and {values[second]!r} differ only in case, blanks or "
-            f"leading zeros, and stay two ({int(again.sum())} such ids); mend the table if they "
+            f"the {kind}s {values[first]!r} and {values[second]!r} differ only in case, blanks, "
+            f"leading zeros or accents, and stay two ({int(again.sum())} such ids); mend the table if they "
             "are one",
             stacklevel=5,
         )

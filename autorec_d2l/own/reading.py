@@ -27,6 +27,7 @@ from autorec_d2l.own.columns import find, has_header
 from autorec_d2l.own.table import Table, gather
 
 SEPARATORS = ("::", "\t", ";", ",", "|", " ")
+UNIT = "\x1f"  # ASCII's own separator of fields
 CHUNK = 1_000_000  # rows
 LARGE = 20_000_000  # bytes, which take more than two seconds
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -90,11 +91,7 @@ def _read_text(path, encoding, separator, header, kinds, required, named) -> Tab
         if header is None:
             header = has_header(fields, named)
         places = find(fields, str(path), kinds, required, named, header)
-        step = len(separator) if separator == "::" else 1  # pandas is slow with two characters
-        places = {kind: step * place for kind, place in places.items()}
-        num_fields = step * (len(fields) - 1) + 1
-        time = places.get("timestamp")
-        chunks = _chunks(path, encoding, separator, header, num_fields, time)
+        chunks = _chunks(path, encoding, separator, header, len(fields), places.get("timestamp"))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of fields that would be lost
             return gather(chunks, str(path), kinds, required, places)
@@ -123,6 +120,22 @@ def _opened(path: Path, encoding: str) -> Iterator[tuple[io.TextIOBase, io.Buffe
         yield io.TextIOWrapper(file, encoding=encoding, newline=""), raw
 
 
+class _Colons:
+    """A text with one character in place of ``::``, which pandas reads fifty times faster."""
+
+    def __init__(self, file: io.TextIOBase):
+        self.file = file
+
+    def read(self, size: int = -1) -> str:
+        """Return about so many characters; the two colons stay together."""
+        text = self.file.read(size)
+        if text.endswith(":"):
+            text += self.file.read(1)
+        return text.replace("::", UNIT)
+
+    __iter__ = None  # pandas takes it for a file if it can be read and has this
+
+
 def _separator(lines: Sequence[str]) -> str:
     """Return the first separator that cuts all lines alike, or else cuts the first one most."""
     for separator in SEPARATORS:
@@ -144,8 +157,8 @@ def _chunks(path, encoding, separator, header, num_fields, time) -> Iterator[pd.
     silent = {"disable": True} if size < LARGE else {}
     with _opened(path, encoding) as (file, raw):
         pieces = pd.read_csv(
-            file,
-            sep=r"\s+" if separator == " " else separator[-1],
+            _Colons(file) if separator == "::" else file,
+            sep={"::": UNIT, " ": r"\s+"}.get(separator, separator),
             header=None,
             names=range(num_fields),
             index_col=False,

@@ -25,12 +25,15 @@ class Table(NamedTuple):
         return len(next(iter(self.codes.values())))
 
     def numbers(self, kind: str) -> np.ndarray:
-        """Return a column of finite numbers, float64, ``(num_rows,)``; 3,5 is 3.5.
+        """Return a column of finite numbers, float64, ``(num_rows,)``; 3,5 is 3.5, and
+        1,000 nothing.
 
         Raises ``ValueError`` for the first row that has something else, or nothing.
         """
         texts = self.words[kind].astype(str).str.strip()
-        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce").to_numpy("float64")
+        values = pd.to_numeric(
+            texts.str.replace(r",(?=\d\d?$)", ".", regex=True), errors="coerce"
+        ).to_numpy("float64")
         self.refuse(kind, np.isfinite(values), f"a {kind} has to be a finite number")
         return values[self.codes[kind]]
 
