@@ -23,17 +23,19 @@ def plain(name: object) -> str:
 
 
 def has_header(fields: Sequence[str], named: Mapping[str, object]) -> bool:
-    """Say whether a first row is a header: the reader names a column, or it has no number."""
-    words = [name for name in named.values() if name is not None and name is not False]
-    if any(isinstance(name, str) for name in words):
+    """Say whether a first row is a header: it has names that are known, or no number."""
+    if any(isinstance(name, str) for name in named.values()):
         return True
-    if any(plain(field) in names for field in fields for names in NAMES.values()):
+    if sum(plain(field) in names for field in fields for names in NAMES.values()) > 1:
         return True
-    if words:  # places: a header has no number where a rating is, and else there is none
-        return "rating" in named and not _is_number(
-            fields[min(named["rating"] or 0, len(fields) - 1)]
-        )
+    if any(map(_is_place, named.values())):  # a header has no number where a rating is
+        place = named.get("rating")
+        return _is_place(place) and not _is_number("".join(fields[place : place + 1]))
     return not any(map(_is_number, fields))
+
+
+def _is_place(name: object) -> bool:
+    return isinstance(name, int) and name is not False
 
 
 def _is_number(field: str) -> bool:
@@ -53,6 +55,9 @@ def find(
     ``named`` has the reader's words: a name, a place, ``False`` for a column to leave alone.
     Raises ``ValueError`` for a column that is missing, and for two that could be the one.
     """
+    if not with_header and not any(map(_is_place, named.values())):
+        found = _in_order(fields, where, kinds, required)
+        return {kind: place for kind, place in found.items() if named.get(kind) is not False}
     found = {}
     for kind in kinds:
         name = named.get(kind)
@@ -72,10 +77,13 @@ def find(
             )
         if places:
             found[kind] = places[0]
-        elif name is not None or (kind in required and with_header):
-            _refuse(fields, where, kind, name, with_header)
-    if not with_header and not set(required) <= set(found):
-        return _in_order(fields, where, kinds, required)
+        elif name is not None or kind in required:
+            what = f"no column {name!r}" if name is not None else f"no column that is the {kind}"
+            columns = ", ".join(repr(str(field)) for field in list(fields)[:10])
+            raise ValueError(
+                f"{where} has {what}: it has {columns}; name it, as {kind}='NAME', or by its place "
+                "from 0 where there is no header"
+            )
     return found
 
 
@@ -86,16 +94,6 @@ def _usual(fields: Sequence[object], kind: str) -> list[int]:
     if kind in ("timestamp", "title"):
         places = sorted(places, key=lambda place: NAMES[kind].index(names[place]))[:1]
     return places
-
-
-def _refuse(fields, where, kind, name, with_header) -> None:
-    what = f"no column {name!r}" if name is not None else f"no column that is the {kind}"
-    columns = ", ".join(repr(str(field)) for field in list(fields)[:10])
-    if with_header:
-        way_out = f"name it, as {kind}='NAME', or by its place from 0 where there is no header"
-    else:
-        way_out = "without a header, name a column by its place from 0"
-    raise ValueError(f"{where} has {what}: it has {columns}; {way_out}")
 
 
 def _in_order(fields, where, kinds, required) -> dict[str, int]:

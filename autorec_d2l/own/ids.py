@@ -90,7 +90,7 @@ def _tell_alike(values: pd.Index, kind: str) -> None:
         first = int(np.arange(len(keys))[first][0])
         warnings.warn(
             f"the {kind}s {values[first]!r} and {values[second]!r} differ only in case, blanks, "
-            f"leading zeros or accents, and stay two ({int(again.sum())} such ids); mend the table if they "
-            "are one",
+            f"leading zeros or accents, and stay two ({int(again.sum())} such ids); mend the table "
+            "if they are one",
             stacklevel=5,
         )
