@@ -27,9 +27,8 @@ def scale_of(ends: Sequence[float] | Scale) -> Scale:
 
 def inward(ratings, scale: Scale):
     """Map ratings on ``scale``, an array or a tensor, to 1 ... 5 stars."""
-    return INSIDE.low + (ratings - scale.low) * (INSIDE.high - INSIDE.low) / (
-        scale.high - scale.low
-    )
+    room = INSIDE.high - INSIDE.low
+    return INSIDE.low + (ratings - scale.low) * room / (scale.high - scale.low)
 
 
 def outward(stars, scale: Scale):
