@@ -33,7 +33,7 @@ def read(table, **words):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return own.fit(read(made_up()), **SMALL | {"num_epochs": 30})
+    return own.fit(read(made_up()), **SMALL | {"num_epochs": 30, "lr": np.float64(0.002)})
 
 
 @pytest.mark.parametrize("ends", [(0.5, 5), (0, 10), (-10, 10)])
@@ -211,7 +211,7 @@ def test_the_smallest_tables():
 
 
 def test_a_fit_goes_on_from_its_checkpoint_and_is_the_same(fitted, tmp_path):
-    run = {**SMALL, "num_epochs": 30, "checkpoint": tmp_path / "run"}
+    run = SMALL | {"num_epochs": 30, "checkpoint": tmp_path / "run"}
     first, again = (own.fit(read(made_up()), **run) for _ in range(2))
     for model in (first, again):
         for name, tensor in fitted.net.state_dict().items():

@@ -25,6 +25,7 @@ from autorec_d2l.own.units import INSIDE, inward, unit
 from autorec_d2l.own.worth import verdict
 from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, evaluator_sparse
 from autorec_d2l.splits import split_data_ml100k
+from autorec_d2l.study.results import plain
 from autorec_d2l.training import train_recsys_rating
 
 LEAST = 10  # ratings that can be split
@@ -78,7 +79,7 @@ def fit(
     if unknown := set(settings) - set(SETTINGS):
         raise ValueError(f"settings are {', '.join(SETTINGS)}, got {', '.join(sorted(unknown))}")
     num_epochs, data = whole_number(num_epochs, "num_epochs"), ratings.data
-    settings = SETTINGS | settings | {"seed": seed, "valid_ratio": valid_ratio}
+    settings = plain(SETTINGS | settings | {"seed": seed, "valid_ratio": valid_ratio})
     how = {"settings": settings, "device": device or try_gpu(), "verbose": verbose}
     report, files = {"num_ratings": len(data)}, [checkpoint and f"{checkpoint}.{i}" for i in (1, 2)]
     if valid_ratio:

@@ -19,7 +19,8 @@ def scale_of(ends: Sequence[float] | Scale) -> Scale:
     Raises ``ValueError`` for anything else, and for ends in the wrong order.
     """
     try:
-        low, high = (ends.low, ends.high) if isinstance(ends, Scale) else map(float, ends)
+        ends = (ends.low, ends.high) if isinstance(ends, Scale) else ends
+        low, high = map(float, ends)
     except (TypeError, ValueError) as error:
         raise ValueError(f"scale must be (low, high), as scale=(0.5, 5), got {ends!r}") from error
     return Scale(low, high, step=0)
