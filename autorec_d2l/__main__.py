@@ -13,6 +13,7 @@ import torch
 
 import autorec_d2l as d2l
 from autorec_d2l.devices import threads_for
+from autorec_d2l.own import commands
 from autorec_d2l.recommend import best, recommend
 from autorec_d2l.scale import STARS
 
@@ -22,19 +23,26 @@ MIN_RATINGS = 20  # the prediction for a film with fewer is mostly noise
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the options and run, alone or as one of the processes that ``torchrun`` started."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    is_own = bool(arguments) and arguments[0] in commands.COMMANDS
+    options = (commands.parser() if is_own else _parser()).parse_args(arguments)
     if hasattr(sys.stdout, "reconfigure"):  # not every code page has every letter of a title
         sys.stdout.reconfigure(errors="replace")
     log = logging.StreamHandler()
     log.addFilter(_Once())
     try:
-        with d2l.process_group(options.device) as devices:
-            logging.basicConfig(level="INFO", format="%(message)s", handlers=[log])
-            run(options, devices)
-            sys.stdout.flush()
+        if is_own:
+            commands.run(options)
+        else:
+            with d2l.process_group(options.device) as devices:
+                logging.basicConfig(level="INFO", format="%(message)s", handlers=[log])
+                run(options, devices)
+        sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
+    except KeyboardInterrupt:
+        sys.exit("stopped by hand")
+    except (OSError, ImportError, ValueError, FloatingPointError) as error:
         sys.exit(f"{error}")
 
 
@@ -107,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m autorec_d2l",
         description="Train AutoRec on MovieLens-100K and recommend ten films to one user.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="For your own ratings: fit, recommend, predict, evaluate; see fit --help.",
     )
     parser.add_argument("--epochs", type=_whole(1, 10_000), default=25, help="training epochs")
     parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, help="split and weights")

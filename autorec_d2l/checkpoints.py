@@ -145,8 +145,8 @@ def write_state(state: dict, path: Path) -> None:
         raise
 
 
-def read_state(path: Path) -> dict:
-    """Return what :func:`write_state` wrote; nothing is unpickled.
+def read_state(path: Path, kind: str = "checkpoint", version: int = VERSION) -> dict:
+    """Return the state of a ``kind`` that :func:`write_state` wrote; nothing is unpickled.
 
     Raises ``ValueError`` for any other file, and one that is damaged or of another version.
     """
@@ -157,13 +157,13 @@ def read_state(path: Path) -> dict:
     except OSError:
         raise
     except Exception as error:  # torch has many words for a file of another kind
-        raise ValueError(f"{path} is no checkpoint, or not a whole one") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise ValueError(f"{path} is no checkpoint, or not a whole one")
-    if state.get("version") != VERSION:
+        raise ValueError(f"{path} is no {kind}, or not a whole one") from error
+    if not isinstance(state, dict) or state.get("format") != f"autorec_d2l {kind}":
+        raise ValueError(f"{path} is no {kind}, or not a whole one")
+    if state.get("version") != version:
         raise ValueError(
-            f"{path} is a checkpoint of version {state.get('version')}, this library reads version "
-            f"{VERSION}: use the one that wrote it, or remove the file to start anew"
+            f"{path} is a {kind} of version {state.get('version')}, this library reads version "
+            f"{version}: use the one that wrote it, or remove the file to start anew"
         )
     return state
 

@@ -19,6 +19,7 @@ BELOW = {
     "recommend": {"lesson", "sparse"},
     "pages": {"lesson", "sparse", "recommend"},
     "study": {"lesson", "sparse"},
+    "own": {"lesson", "sparse", "recommend", "study"},
 }
 LINES, BODY = 200, 40
 
@@ -68,6 +69,7 @@ def test_imports_go_down_only(name):
         ("autorec_d2l.training", "from autorec_d2l.sparse import RatingMatrix"),
         ("autorec_d2l.training", "def f():\n    import autorec_d2l.study.fits"),
         ("autorec_d2l", "from autorec_d2l import study"),
+        ("autorec_d2l.study.fits", "from autorec_d2l.own import fit"),
         ("autorec_d2l.sparse.network", "from autorec_d2l.study.fits import Fit"),
     ],
 )

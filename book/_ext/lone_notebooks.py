@@ -57,12 +57,8 @@ def library_wheel(root: Path) -> tuple[str, bytes]:
         tree, out = Path(scratch, "tree"), Path(scratch, "out")
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(root / "autorec_d2l", tree / "autorec_d2l", ignore=ignore)
-        for name in (
-            "pyproject.toml",
-            "setup.py",
-            "README.md",
-            "LICENSE",
-        ):  # pip builds beside the sources
+        # pip builds beside the sources
+        for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
             shutil.copy(root / name, tree)
         command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
         done = subprocess.run(

@@ -1,0 +1,199 @@
+"""A fitted model: it predicts, recommends and judges in the reader's own ids and units."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+
+from autorec_d2l.evaluation import evaluating
+from autorec_d2l.own.files import read_model, write_model
+from autorec_d2l.own.ids import Ids
+from autorec_d2l.own.reading import read_table
+from autorec_d2l.own.table import Table
+from autorec_d2l.own.units import INSIDE, inward, outward
+from autorec_d2l.own.worth import Baseline, baselines, compare
+from autorec_d2l.recommend import recommend_new
+from autorec_d2l.scale import Scale
+from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
+
+ROWS = 1024  # users that are predicted together
+MIN_RATINGS = 5  # the prediction for an item with fewer is mostly noise
+
+
+@dataclass(eq=False)
+class Model:
+    """A network with all that it needs to answer; :func:`fit` and :func:`load` make one.
+
+    Args:
+        net: User-based, with column means.
+        matrix: The ratings it was fitted to, in stars inside, ``(num_users, num_items)``: what a
+            user rated is the network's input.
+        users, items: The reader's own ids, in the order of the rows and the columns.
+        scale: Of the reader's ratings.
+        settings: How it was fitted.
+        report: What it is worth, see :func:`fit`.
+    """
+
+    net: SparseAutoRec
+    matrix: RatingMatrix
+    users: Ids
+    items: Ids
+    scale: Scale
+    settings: dict
+    report: dict
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the model to a file, see :func:`autorec_d2l.own.files.write_model`."""
+        write_model(self, path)
+
+    def predict(self, pairs: str | os.PathLike | pd.DataFrame, **form) -> pd.DataFrame:
+        """Return a column ``prediction`` beside ``user`` and ``item`` for each row of a table.
+
+        ``pairs`` is a file or a DataFrame with users and items, as in :func:`read_ratings`, whose
+        words for columns ``form`` takes. Of a user or an item that the model has not seen the
+        prediction is what is known of the other one, or of all; a ``UserWarning`` says how many.
+        """
+        table = read_table(pairs, ("user", "item"), ("user", "item"), **form)
+        users, items = self._places(table)
+        columns = {kind: table.words[kind].take(table.codes[kind]) for kind in ("user", "item")}
+        return pd.DataFrame(columns | {"prediction": self._predict(users, items)})
+
+    def recommend(
+        self,
+        user: object = None,
+        *,
+        ratings: Mapping[object, float] | str | os.PathLike | pd.DataFrame | None = None,
+        n: int = 10,
+        min_ratings: int = MIN_RATINGS,
+    ) -> pd.DataFrame:
+        """Return the ``n`` best items that somebody has not rated: ``item, prediction``.
+
+        Somebody is a ``user`` of the ratings that the model was fitted to, or whoever has given
+        ``ratings``: by item in a dictionary, or in a table of items and ratings. An item needs
+        ``min_ratings``. Fewer than ``n`` rows come back where fewer items are left.
+
+        Raises ``ValueError`` for an unknown user, and a rating off the scale. Items that the model
+        has not seen are left out, and a ``UserWarning`` says so.
+        """
+        if (user is None) == (ratings is None):
+            raise ValueError("name a user, or give the ratings of somebody new")
+        if ratings is None:
+            [place] = self.users.places([user])
+            if place < 0:
+                raise ValueError(
+                    f"the model knows {len(self.users):,} users, and {user!r} is none of them; "
+                    "for somebody new give ratings"
+                )
+            row, _ = self.matrix[[int(place)]]
+            places, stars = row.col_indices().numpy(), row.values().numpy()
+        else:
+            places, stars = self._rated(ratings)
+        given = {int(place) + 1: float(star) for place, star in zip(places, stars, strict=True)}
+        counts = self.matrix.col.bincount(minlength=len(self.items))
+        best = recommend_new(self.net, given, n, counts, min_ratings, INSIDE)
+        return pd.DataFrame(
+            {
+                "item": self.items.values[best["item_id"].to_numpy() - 1],
+                "prediction": self._outward(best["stars"].to_numpy()),
+            }
+        )
+
+    def evaluate(self, test: str | os.PathLike | pd.DataFrame, **form) -> dict[str, float]:
+        """Return what :meth:`compare` says of the ratings of a table, which the model has not seen.
+
+        ``form`` takes the words of :func:`read_ratings` for columns.
+        """
+        kinds = ("user", "item", "rating")
+        table = read_table(test, kinds, kinds, **form)
+        return self.compare(*self._places(table), table.numbers("rating"))
+
+    def compare(
+        self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray
+    ) -> dict[str, float]:
+        """Return :func:`autorec_d2l.own.worth.compare` for ratings on the reader's scale.
+
+        ``users`` and ``items`` are places from 0, -1 for an unknown one.
+        """
+        others = {name: self._outward(ask(users, items)) for name, ask in self._baselines.items()}
+        return compare(ratings, self._predict(users, items), **others)
+
+    def _predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return predictions on the reader's scale for places, -1 for an unknown one."""
+        is_known = (users >= 0) & (items >= 0)
+        stars = np.empty(len(users), dtype="float32")
+        if not is_known.all():
+            stars[~is_known] = self._baselines["biases"](users[~is_known], items[~is_known])
+        asked, row = np.unique(users[is_known], return_inverse=True)
+        order = row.argsort(kind="stable")  # users that are predicted together side by side
+        edges = row[order].searchsorted(range(0, len(asked) + ROWS, ROWS))
+        for start, low, high in zip(range(0, len(asked), ROWS), edges, edges[1:], strict=False):
+            here = is_known.nonzero()[0][order[low:high]]
+            block = asked[start : start + ROWS]
+            stars[here] = self._predict_rows(block, row[order[low:high]] - start, items[here])
+        return self._outward(stars)
+
+    def _predict_rows(self, users, row, items) -> np.ndarray:
+        """Return stars inside for some users, and pairs of one of these and an item."""
+        shape = (len(users), self.matrix.shape[1])
+        cells, places = np.unique(row * shape[1] + items, return_inverse=True)
+        at = RatingMatrix(*np.divmod(cells, shape[1]), np.ones(len(cells)), shape, INSIDE)
+        with evaluating(self.net):
+            return self.net(self.matrix[users.tolist()][0], at[:][0]).numpy()[places]
+
+    @cached_property
+    def _baselines(self) -> dict[str, Baseline]:
+        return baselines(self.matrix)
+
+    def _places(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of a table's users and items, and warn of those that are unknown."""
+        users, items = table.places("user", self.users), table.places("item", self.items)
+        num_unknown = int(((users < 0) | (items < 0)).sum())
+        if num_unknown:
+            warnings.warn(
+                f"{table.where}: {num_unknown:,} of {len(table):,} rows have a user or an item "
+                "that the model has not seen; they get what is known of the other one, or of all",
+                stacklevel=3,
+            )
+        return users, items
+
+    def _rated(self, ratings) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of the items that somebody new has rated, and the stars inside."""
+        if isinstance(ratings, Mapping):
+            ratings = pd.DataFrame({"item": ratings.keys(), "rating": ratings.values()})
+            if ratings.empty:
+                return np.empty(0, int), np.empty(0)
+        table = read_table(ratings, ("item", "rating"), ("item", "rating"))
+        places, values = table.places("item", self.items), table.numbers("rating")
+        self.scale.check(torch.tensor(values), "rating", lambda i: f"{table.where}, row {i + 1}")
+        if pd.Series(table.codes["item"]).duplicated().any():
+            raise ValueError(f"{table.where}: an item is rated twice")
+        is_known = places >= 0
+        if not is_known.all():
+            warnings.warn(
+                f"{table.where}: {int((~is_known).sum())} of {len(places)} ratings are left out, "
+                "for the model has not seen their items",
+                stacklevel=3,
+            )
+        return places[is_known], inward(values[is_known], self.scale)
+
+    def _outward(self, stars: np.ndarray) -> np.ndarray:
+        """Return stars on the reader's scale, none beyond its ends."""
+        return outward(stars.clip(INSIDE.low, INSIDE.high).astype("float64"), self.scale)
+
+
+def load(path: str | os.PathLike) -> Model:
+    """Read a model that :meth:`Model.save` wrote; nothing is unpickled.
+
+    Raises ``OSError`` for a file that cannot be read, and ``ValueError`` for one that is no model,
+    is damaged or cut off, or is of another version.
+
+    Example: ``load("model.pt").recommend("user 7")``
+    """
+    return Model(**read_model(path))
