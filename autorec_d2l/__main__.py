@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     log.addFilter(_Once())
     try:
         if is_own:
-            commands.run(options)
+            commands.dispatch(options)
         else:
             with d2l.process_group(options.device) as devices:
                 logging.basicConfig(level="INFO", format="%(message)s", handlers=[log])

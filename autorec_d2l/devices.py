@@ -39,7 +39,9 @@ def device_list(devices: Sequence[torch.device] | torch.device | str | None) -> 
     """Return devices as a list: of one alone a list of one, of none all GPUs or else the CPU."""
     if isinstance(devices, str | torch.device):
         return [torch.device(devices)]
-    return list(devices) if devices else try_all_gpus()
+    if not devices:
+        return try_all_gpus()
+    return devices if isinstance(devices, list) else list(devices)
 
 
 @contextmanager

@@ -208,7 +208,8 @@ def test_no_thread_outlives_the_group(launch, tmp_path):
         "with d2l.process_group():\n"
         "    torch.optim.Adam([torch.zeros(1, requires_grad=True)])\n"
         "    assert any('gloo' in name for name in names())\n"
-        "assert names() == before, names()\n"
+        "assert names() == before, names()\n",
+        encoding="utf-8",
     )
     done = launch(1, program)
     assert done.returncode == 0, done.stderr

@@ -217,11 +217,12 @@ def test_the_setup_cell_installs_exactly_its_wheel(tmp_path):
     first, second = (small_wheel(value, needs=["needed"]) for value in (1, 2))
     assert value(first) == ["1", "7"], "installed at once, with what it needs"
     (module,) = (tmp_path / "venv").rglob("autorec_d2l.py")
-    module.write_text("VALUE = 'untouched'")
+    module.write_text("VALUE = 'untouched'", encoding="utf-8")
     assert value(first) == ["untouched", "7"], "the same is not installed again"
     assert value(second) == ["2", "7"], "another build of the same version is"
     (origin,) = (tmp_path / "venv").rglob("direct_url.json")
-    origin.write_text('{"url": "file:///repository", "dir_info": {"editable": true}}')
+    editable = '{"url": "file:///repository", "dir_info": {"editable": true}}'
+    origin.write_text(editable, encoding="utf-8")
     assert value(first) == ["2", "7"], "a checkout stays what it is"
 
 

@@ -86,6 +86,7 @@ def build(tmp_path):
     for folder in ("book", "autorec_d2l"):
         (source / folder).mkdir(parents=True)
     (source / "autorec_d2l" / "__init__.py").touch()
+    (source / "setup.py").write_text("import setuptools\n\nsetuptools.setup()\n", encoding="utf-8")
     for name in ("README.md", "LICENSE", "book/references.bib"):
         (source / name).touch()
     chapter = notebook()

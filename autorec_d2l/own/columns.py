@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 KINDS = ("user", "item", "rating", "timestamp")
 _THINGS = ("item", "movie", "film", "book", "product", "song", "track", "joke", "game", "anime")
@@ -34,7 +35,7 @@ def has_header(fields: Sequence[str], named: Mapping[str, object]) -> bool:
     return not any(map(_is_number, fields))
 
 
-def _is_place(name: object) -> bool:
+def _is_place(name: object) -> TypeGuard[int]:
     return isinstance(name, int) and name is not False
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -28,7 +29,7 @@ FEW = f"leave out items with fewer (default: {MIN_RATINGS})"
 COLUMNS = {"nargs": "+", "default": [], "metavar": "KIND=NAME", "help": "see below"}
 
 
-def run(options: argparse.Namespace) -> None:
+def dispatch(options: argparse.Namespace) -> None:
     """Run the command that :func:`parser` has read.
 
     Raises ``OSError``, ``ImportError``, ``ValueError`` and ``FloatingPointError`` with a message
@@ -110,7 +111,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(verdict(load(options.model).evaluate(options.test, **_columns(options))))
 
 
-def _columns(options: argparse.Namespace) -> dict[str, str | int]:
+def _columns(options: argparse.Namespace) -> dict[str, Any]:
     """Return the reader's words for columns, ``user=uid item=2``."""
     named = {}
     for word in options.columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,7 +19,7 @@ from autorec_d2l.sparse.cells import repeat_rows
 VERSION = 1
 
 
-def write_model(model, path: str | os.PathLike) -> None:
+def write_model(model: Any, path: str | os.PathLike) -> None:
     """Write a model to a file, which is the old one or the whole new one at any moment.
 
     Raises ``OSError`` where it cannot be written, as on a full disk.
@@ -58,7 +59,8 @@ def read_model(path: str | os.PathLike) -> dict:
         net = SparseAutoRec(num_hidden, len(items), column_means=torch.zeros(len(items)))
         net.load_state_dict(state["net"])
         parts = {"net": net, "matrix": matrix, "users": users, "items": items}
-        parts |= {"scale": Scale(*state["scale"], step=0)}
+        low, high = state["scale"]
+        parts |= {"scale": Scale(low, high, step=0)}
         return parts | {name: state[name] for name in ("settings", "report")}
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} is no whole model of this library: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,8 @@ def fit(
     num_epochs, data = whole_number(num_epochs, "num_epochs"), ratings.data
     settings = plain(SETTINGS | settings | {"seed": seed, "valid_ratio": valid_ratio})
     how = {"settings": settings, "device": device or try_gpu(), "verbose": verbose}
-    report, files = {"num_ratings": len(data)}, [checkpoint and f"{checkpoint}.{i}" for i in (1, 2)]
+    report: dict[str, Any] = {"num_ratings": len(data)}
+    files = [checkpoint and f"{checkpoint}.{i}" for i in (1, 2)]
     if valid_ratio:
         if len(data) < LEAST:
             raise ValueError(

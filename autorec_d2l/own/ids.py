@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,13 +31,13 @@ class Ids:
     def _texts(self) -> pd.Index:
         return pd.Index(as_text(self.values))
 
-    def places(self, ids) -> np.ndarray:
+    def places(self, ids: Any) -> np.ndarray:
         """Return the places, from 0, of some ids: ``(len(ids),)``, -1 for one that is unknown."""
         codes, words = pd.factorize(pd.Series(ids))
         return np.append(self._texts.get_indexer(pd.Index(as_text(words))), -1)[codes]
 
 
-def as_text(ids) -> pd.Series:
+def as_text(ids: Any) -> pd.Series:
     """Return ids as text without blanks at the ends; 7.0 among whole numbers is 7."""
     column = pd.Series(ids)
     if types.is_float_dtype(column) and (column % 1 == 0).all():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ import pandas as pd
 from autorec_d2l.batches import as_tensors
 from autorec_d2l.own.columns import KINDS
 from autorec_d2l.own.ids import Ids, number
-from autorec_d2l.own.reading import Table, read_table
+from autorec_d2l.own.reading import read_table
+from autorec_d2l.own.table import Table
 from autorec_d2l.own.units import scale_of
 from autorec_d2l.scale import Scale
 
@@ -85,8 +87,8 @@ def read_ratings(
     """
     if keep not in (None, "first", "last"):
         raise ValueError(f"keep must be None, 'first' or 'last', got {keep!r}")
-    named = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
-    form = {"separator": separator, "header": header, "encoding": encoding}
+    named: dict[str, Any] = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
+    form: dict[str, Any] = {"separator": separator, "header": header, "encoding": encoding}
     table = read_table(source, KINDS, KINDS[:3], **form, **named)
     data, users, items, said = _checked(table, keep)
     low, high = float(data["rating"].min()), float(data["rating"].max())

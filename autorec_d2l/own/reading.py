@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -30,7 +31,7 @@ SEPARATORS = ("::", "\t", ";", ",", "|", " ")
 UNIT = "\x1f"  # ASCII's own separator of fields
 CHUNK = 1_000_000  # rows
 LARGE = 20_000_000  # bytes, which take more than two seconds
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 
 
 def read_table(
@@ -73,13 +74,13 @@ def read_table(
         encodings = ["utf-16"]
     for attempt in encodings:
         try:
-            return _read_text(path, attempt, separator, header, kinds, required, named)
+            return _read_file(path, attempt, separator, header, kinds, required, named)
         except UnicodeDecodeError as error:
             fault = error
     raise ValueError(f"{path} is not in {encodings[-1]}: name its encoding") from fault
 
 
-def _read_text(path, encoding, separator, header, kinds, required, named) -> Table:
+def _read_file(path, encoding, separator, header, kinds, required, named) -> Table:
     try:
         with _opened(path, encoding) as (file, _):
             lines = [line.rstrip("\r\n") for line in islice(file, 20)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,9 +63,19 @@ class Table(NamedTuple):
             )
 
 
-def gather(pieces, where, kinds, required, named, is_frame=False) -> Table:
+def gather(
+    pieces: Iterable[pd.DataFrame],
+    where: str,
+    kinds: Sequence[str],
+    required: Sequence[str],
+    named: Mapping[str, Any],
+    is_frame: bool = False,
+) -> Table:
     """Number the values of each column over all pieces, in the order in which they come."""
-    numbers, codes, words, times = {}, {}, {}, []
+    numbers: dict[str, dict[str, int]] = {}
+    codes: dict[str, Any] = {}
+    words: dict[str, Any] = {}
+    times: list[np.ndarray] = []
     for piece in pieces:
         places = find(list(piece.columns), where, kinds, required, named) if is_frame else named
         for kind, place in places.items():

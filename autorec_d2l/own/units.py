@@ -7,6 +7,7 @@ rating for them and not a gap. RMSE, predictions and recommendations are in the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from autorec_d2l.scale import STARS, Scale
 
@@ -26,13 +27,13 @@ def scale_of(ends: Sequence[float] | Scale) -> Scale:
     return Scale(low, high, step=0)
 
 
-def inward(ratings, scale: Scale):
+def inward(ratings: Any, scale: Scale) -> Any:
     """Map ratings on ``scale``, an array or a tensor, to 1 ... 5 stars."""
     room = INSIDE.high - INSIDE.low
     return INSIDE.low + (ratings - scale.low) * room / (scale.high - scale.low)
 
 
-def outward(stars, scale: Scale):
+def outward(stars: Any, scale: Scale) -> Any:
     """Map stars, an array or a tensor, back to ``scale``."""
     return scale.low + (stars - INSIDE.low) * unit(scale)
 

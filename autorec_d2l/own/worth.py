@@ -28,7 +28,7 @@ def baselines(matrix: RatingMatrix) -> dict[str, Baseline]:
     }
     known = pd.DataFrame(known, copy=False)
 
-    def ask(fit) -> Baseline:
+    def ask(fit: Callable[..., study.Fit]) -> Baseline:
         predict = fit(known, None, matrix.shape).predict
         return lambda users, items: predict(
             pd.DataFrame({"user_id": users, "item_id": items})

@@ -51,11 +51,12 @@ def measure(folder):
     found, rows = {}, []
 
     def step(name, call):
-        Path("/proc/self/clear_refs").write_text("5")  # so that the peak starts anew
+        # So that the peak starts anew.
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         start = time.perf_counter()
         found[name] = call()
         seconds = time.perf_counter() - start
-        status = Path("/proc/self/status").read_text().splitlines()
+        status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         [peak] = (int(line.split()[1]) for line in status if line.startswith("VmHWM"))
         rows.append({"step": name, "seconds": seconds, "peak_bytes": peak * 1024})
 
