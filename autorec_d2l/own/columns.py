@@ -18,7 +18,7 @@ NAMES = {
 }
 
 
-def plain(name: object) -> str:
+def bare(name: object) -> str:
     """Return a column's name as :data:`NAMES` has it; ``user_id:token`` is recbole's."""
     return "".join(filter(str.isalnum, str(name).split(":")[0].lower()))
 
@@ -27,7 +27,7 @@ def has_header(fields: Sequence[str], named: Mapping[str, object]) -> bool:
     """Say whether a first row is a header: it has names that are known, or no number."""
     if any(isinstance(name, str) for name in named.values()):
         return True
-    if sum(plain(field) in names for field in fields for names in NAMES.values()) > 1:
+    if sum(bare(field) in names for field in fields for names in NAMES.values()) > 1:
         return True
     if any(map(_is_place, named.values())):  # a header has no number where a rating is
         place = named.get("rating")
@@ -90,7 +90,7 @@ def find(
 
 def _usual(fields: Sequence[object], kind: str) -> list[int]:
     """Return the places of the columns with usual names; of times the first name wins."""
-    names = [plain(field) for field in fields]
+    names = [bare(field) for field in fields]
     places = [place for place, name in enumerate(names) if name in NAMES[kind]]
     if kind in ("timestamp", "title"):
         places = sorted(places, key=lambda place: NAMES[kind].index(names[place]))[:1]

@@ -45,7 +45,7 @@ def as_text(ids: Any) -> pd.Series:
     return column.astype(str).str.strip()
 
 
-def as_numbers(words: pd.Index) -> pd.Index:
+def as_whole(words: pd.Index) -> pd.Index:
     """Return words as whole numbers where all of them are, 7.0 too; else as they are."""
     if not words.str.fullmatch(NUMBER).all():
         return words
@@ -72,7 +72,7 @@ def number(words: pd.Index, codes: np.ndarray, kind: str) -> tuple[Ids, np.ndarr
         )
     values = pd.Index(values)
     if types.is_numeric_dtype(words):
-        values = as_numbers(values)
+        values = as_whole(values)
     if not types.is_integer_dtype(values):
         _tell_alike(values, kind)
     return Ids(values), places.astype("int32")[codes]

@@ -18,7 +18,7 @@ from autorec_d2l.own.ids import Ids
 from autorec_d2l.own.reading import read_table
 from autorec_d2l.own.table import Table
 from autorec_d2l.own.units import INSIDE, inward, outward
-from autorec_d2l.own.worth import Baseline, baselines, compare
+from autorec_d2l.own.worth import Baseline, baselines, judge
 from autorec_d2l.recommend import recommend_new
 from autorec_d2l.scale import Scale
 from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
@@ -117,12 +117,12 @@ class Model:
     def compare(
         self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray
     ) -> dict[str, float]:
-        """Return :func:`autorec_d2l.own.worth.compare` for ratings on the reader's scale.
+        """Return :func:`autorec_d2l.own.worth.judge` for ratings on the reader's scale.
 
         ``users`` and ``items`` are places from 0, -1 for an unknown one.
         """
         others = {name: self._outward(ask(users, items)) for name, ask in self._baselines.items()}
-        return compare(ratings, self._predict(users, items), **others)
+        return judge(ratings, self._predict(users, items), **others)
 
     def _predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Return predictions on the reader's scale for places, -1 for an unknown one."""

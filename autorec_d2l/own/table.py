@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api import types
 
 from autorec_d2l.own.columns import find
-from autorec_d2l.own.ids import Ids, as_numbers
+from autorec_d2l.own.ids import Ids, as_whole
 
 
 class Table(NamedTuple):
@@ -94,7 +94,7 @@ def gather(
     if not is_frame:
         words = {kind: pd.Index(list(known), dtype=object) for kind, known in numbers.items()}
         _check_quotes(words, where)
-        words |= {kind: as_numbers(words[kind]) for kind in words if kind in ("user", "item")}
+        words |= {kind: as_whole(words[kind]) for kind in words if kind in ("user", "item")}
     codes = {kind: np.concatenate(parts) for kind, parts in codes.items()}
     words = {kind: pd.Index(values) for kind, values in words.items()}
     return Table(words, codes, np.concatenate(times) if times else None, where)

@@ -37,7 +37,7 @@ def baselines(matrix: RatingMatrix) -> dict[str, Baseline]:
     return {"mean": ask(study.fit_mean), "biases": ask(study.fit_biases)}
 
 
-def compare(ratings: np.ndarray, model: np.ndarray, **others: np.ndarray) -> dict[str, float]:
+def judge(ratings: np.ndarray, model: np.ndarray, **others: np.ndarray) -> dict[str, float]:
     """Return the RMSE of predictions ``(num_ratings,)``, and whether the model's are worth it.
 
     Keys are ``num_ratings``, ``model``, the names of ``others``, ``mae`` of the model, and
@@ -53,7 +53,7 @@ def compare(ratings: np.ndarray, model: np.ndarray, **others: np.ndarray) -> dic
 
 
 def verdict(compared: dict[str, float]) -> str:
-    """Say in words what :func:`compare` found."""
+    """Say in words what :func:`judge` found."""
     lines = [f"RMSE on {compared['num_ratings']:,} ratings that it has not seen, in their units:"]
     names = {"mean": "the mean rating", "biases": "user and item biases", "model": "the model"}
     lines += [f"  {words:22}{compared[name]:.4g}" for name, words in names.items()]
