@@ -99,7 +99,7 @@ def test_a_frame_with_ids_of_any_kind(ratings, kind):
 
 def test_ratings_of_0_and_below_are_all_there_and_the_scale_is_said(tmp_path, capsys):
     text = "user,item,rating\na,x,0\na,y,-9.5\nb,x,10\nb,y,0\n"
-    (tmp_path / "jester.csv").write_text(text)
+    (tmp_path / "jester.csv").write_text(text, encoding="utf-8")
     ratings = read_ratings(tmp_path / "jester.csv")
     assert ratings.data["rating"].tolist() == [0, -9.5, 10, 0]
     assert "4 ratings by 2 users of 2 items on a scale from -9.5 to 10" in capsys.readouterr().out

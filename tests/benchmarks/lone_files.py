@@ -46,7 +46,7 @@ class BareEnvironment:
             "language": "python",
         }
         (folder / "kernels" / "bare").mkdir(parents=True)
-        (folder / "kernels" / "bare" / "kernel.json").write_text(json.dumps(spec))
+        (folder / "kernels" / "bare" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
         os.environ["JUPYTER_PATH"] = str(folder)  # where the client looks for the kernel
 
     def pip(self, *arguments):
