@@ -12,6 +12,7 @@ import torch
 
 from autorec_d2l import __main__ as command
 from autorec_d2l import own
+from autorec_d2l.own.worth import judge, verdict
 
 SMALL = {"num_hidden": 8, "num_epochs": 3, "verbose": False}
 
@@ -275,6 +276,15 @@ def test_help_reads_like_a_manual(capsys):
         out = capsys.readouterr().out
         assert out.startswith(f"usage: python -m autorec_d2l {name}")
         assert "CSV, TSV" in out
+
+
+def test_better_than_the_biases_is_not_enough_where_the_mean_is_better():
+    ratings = np.tile([1.0, 5.0], 100)
+    guesses = {"mean": np.full(200, 3.0), "biases": 6 - ratings}
+    assert not judge(ratings, np.full(200, 3.5), **guesses)["is_worth"]
+    good = judge(ratings, (3 + ratings) / 2, **guesses)
+    assert good["is_worth"]
+    assert "better than the mean rating by 50.0%" in verdict(good)
 
 
 def test_a_model_that_is_worth_nothing_is_said_to_be(tmp_path, monkeypatch, capsys):

@@ -101,10 +101,18 @@ def _printable(text: str) -> str:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    table = load(options.model).predict(options.pairs, **_columns(options))
-    table.to_csv(options.out or sys.stdout, index=False, float_format="%.6g", lineterminator="\n")
-    if options.out:
-        print(f"{options.out}: {len(table):,} predictions")
+    table, out = load(options.model).predict(options.pairs, **_columns(options)), options.out
+    form = {"index": False, "float_format": "%.6g", "lineterminator": "\n"}
+    if out is None:
+        table.to_csv(sys.stdout, **form)
+        return
+    part = out.with_name(f"{out.name}.part")
+    try:
+        table.to_csv(part, **form)
+        part.replace(out)  # the old file is whole until the new one is
+    finally:
+        part.unlink(missing_ok=True)
+    print(f"{out}: {len(table):,} predictions")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -41,12 +41,13 @@ def judge(ratings: np.ndarray, model: np.ndarray, **others: np.ndarray) -> dict[
     """Return the RMSE of predictions ``(num_ratings,)``, and whether the model's are worth it.
 
     Keys are ``num_ratings``, ``model``, the names of ``others``, ``mae`` of the model, and
-    ``is_worth``: whether it is better than ``biases`` by more than two standard errors of the
-    difference of squares.
+    ``is_worth``: whether it is better than the best of these by more than two standard errors of
+    the difference of squares.
     """
     stars = {"model": model} | others
     found = {name: masked_rmse([(guess, ratings)], scale=None) for name, guess in stars.items()}
-    gain = (stars["biases"] - ratings) ** 2 - (model - ratings) ** 2
+    best = others[min(others, key=found.__getitem__)]
+    gain = (best - ratings) ** 2 - (model - ratings) ** 2
     is_worth = len(gain) > 1 and gain.mean() > 2 * gain.std(ddof=1) / len(gain) ** 0.5
     found |= {"num_ratings": len(ratings), "is_worth": bool(is_worth)}
     return found | {"mae": masked_mae([(model, ratings)], scale=None)}
@@ -58,11 +59,12 @@ def verdict(compared: dict[str, float]) -> str:
     names = {"mean": "the mean rating", "biases": "user and item biases", "model": "the model"}
     lines += [f"  {words:22}{compared[name]:.4g}" for name, words in names.items()]
     if compared["is_worth"]:
-        gain = 1 - compared["model"] / compared["biases"]
-        lines.append(f"The model is better than the biases by {gain:.1%}.")
+        best = min("mean", "biases", key=compared.__getitem__)
+        gain = 1 - compared["model"] / compared[best]
+        lines.append(f"The model is better than {names[best]} by {gain:.1%}.")
     else:
         lines.append(
-            "The model is not worth anything on these ratings: it is not better than the biases, "
-            "or by so little that it may be luck."
+            "The model is not worth anything on these ratings: it is not better than the two, or "
+            "by so little that it may be luck."
         )
     return "\n".join(lines)
