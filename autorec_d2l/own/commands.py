@@ -78,7 +78,7 @@ def _recommend(options: argparse.Namespace) -> None:
         return
     table["title"] = _titles(model, options.items).reindex(table["item"]).fillna("").to_numpy()
     width = max(len("item"), table["item"].astype(str).str.len().max())
-    print(f"{'predicted':>9}  {'item':{width}}  title".rstrip())
+    print(f"{'predicted':>9}  {'item':{width}}  {'title' if options.items else ''}".rstrip())
     for row in table.itertuples():
         print(_printable(f"{row.prediction:9.2f}  {row.item!s:{width}}  {row.title}").rstrip())
 
