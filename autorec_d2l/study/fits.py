@@ -7,6 +7,7 @@ same protocol: ``fit(train_data, held_out, sizes, num_epochs, seed, **settings)`
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -108,6 +109,7 @@ def fit_autorec(
     """
     device = device or try_gpu()
     ratings = rating_matrix(train_data, sizes, user_based, scale)
+    _tell_gaps(ratings, "user" if user_based else "item")
     batch_size = min(batch_size, len(ratings))  # fewer rows than that would never fill a batch
     torch.manual_seed(seed)
     net = make_autorec(ratings, scale=scale, **network)
@@ -145,6 +147,17 @@ def rating_matrix(
     if user_based:
         return RatingMatrix(users, items, scores, sizes, scale)
     return RatingMatrix(items, users, scores, sizes[::-1], scale)
+
+
+def _tell_gaps(ratings: RatingMatrix, kind: str) -> None:
+    """Warn of rows that are mostly empty: they fill the batches, and the settings mean less."""
+    used = int((ratings.crow.diff() > 0).sum())
+    if used < len(ratings) / 2:
+        warnings.warn(
+            f"only {used:,} of {len(ratings):,} {kind}s have a rating; ids with gaps become ids "
+            f"without by pd.factorize(data['{kind}_id'])[0] + 1",
+            stacklevel=3,
+        )
 
 
 def predict_autorec(
