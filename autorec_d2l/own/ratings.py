@@ -101,7 +101,7 @@ def read_ratings(
         )
     else:
         scale = Scale(low, high, step=0)
-        said = " (its lowest and highest; where others are possible say scale=(low, high))" + said
+        said = "\n(its lowest and highest; where others are possible say scale=(low, high))" + said
     [values] = as_tensors(data["rating"])
     scale.check(values, "rating", lambda i: f"{table.where}, row {data.index[i] + 1}")
     if verbose:
@@ -135,7 +135,7 @@ def _checked(table: Table, keep: str | None) -> tuple[pd.DataFrame, Ids, Ids, st
             f"{table.where}, row {row + 1}: user {user} rates item {item} a second time "
             f"({int(again.sum()):,} such rows); keep='last' takes the last rating of each pair"
         )
-    said = f"; {int(again.sum()):,} rows left out, for the {keep} of each pair is kept"
+    said = f"\n{int(again.sum()):,} rows left out, for the {keep} of each pair is kept"
     return data[~again], ids["user"], ids["item"], said
 
 

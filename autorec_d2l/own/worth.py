@@ -64,7 +64,7 @@ def verdict(compared: dict[str, float]) -> str:
         lines.append(f"The model is better than {names[best]} by {gain:.1%}.")
     else:
         lines.append(
-            "The model is not worth anything on these ratings: it is not better than the two, or "
-            "by so little that it may be luck."
+            "The model is not worth anything on these ratings:\n"
+            "it is not better than the two, or by so little that it may be luck."
         )
     return "\n".join(lines)
