@@ -231,7 +231,8 @@ def live_faults(browser, path, looks=LOOKS):
         page, faults = visit(browser, path, schemes[0], width)
         faults += page.evaluate(EQUATIONS) + page.evaluate(IMAGES)
         page.evaluate(Axe().axe_script)
-        page.add_style_tag(content="* { transition: none !important; }")  # colours change at once
+        # Colours change at once, and what is unfolded is there at once, not paler at first.
+        page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
         for scheme in schemes:
             page.emulate_media(color_scheme=scheme)
             faults += [f"{fault} ({scheme})" for fault in faults_of_look(page, scheme, width)]
