@@ -67,7 +67,7 @@ def number(words: pd.Index, codes: np.ndarray, kind: str) -> tuple[Ids, np.ndarr
         first = list(places).index(places[again])
         warnings.warn(
             f"the {kind}s {words[first]!r} and {words[again]!r} are taken for one: their text is "
-            f"the same but for blanks at the ends ({len(words) - len(values)} such ids)",
+            f"the same but for blanks at the ends ({len(words) - len(values)} in all)",
             stacklevel=4,
         )
     values = pd.Index(values)
@@ -91,7 +91,7 @@ def _tell_alike(values: pd.Index, kind: str) -> None:
         first = int(np.arange(len(keys))[first][0])
         warnings.warn(
             f"the {kind}s {values[first]!r} and {values[second]!r} differ only in case, blanks, "
-            f"leading zeros or accents, and stay two ({int(again.sum())} such ids); mend the table "
+            f"leading zeros or accents, and stay two ({int(again.sum())} in all); mend the table "
             "if they are one",
             stacklevel=5,
         )

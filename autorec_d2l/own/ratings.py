@@ -133,7 +133,7 @@ def _checked(table: Table, keep: str | None) -> tuple[pd.DataFrame, Ids, Ids, st
         )
         raise ValueError(
             f"{table.where}, row {row + 1}: user {user} rates item {item} a second time "
-            f"({int(again.sum()):,} such rows); keep='last' takes the last rating of each pair"
+            f"({int(again.sum()):,} in all); keep='last' takes the last rating of each pair"
         )
     said = f"\n{int(again.sum()):,} rows left out, for the {keep} of each pair is kept"
     return data[~again], ids["user"], ids["item"], said

@@ -59,7 +59,7 @@ class Table(NamedTuple):
             found = "it is missing" if code < 0 else f"got {str(self.words[kind][code])[:60]!r}"
             raise ValueError(
                 f"{self.where}, row {row + 1}: {rule}, {found} "
-                f"({int(bad.sum()):,} such rows); mend the rows or leave them out"
+                f"({int(bad.sum()):,} in all); mend the rows or leave them out"
             )
 
 
