@@ -59,6 +59,11 @@ class Cells:
         order = sums.argsort(stable=True)
         return count_offsets(sums, num_blocks * self.shape[0]), self.col[order], order
 
+    @property
+    def is_sorted_by_column(self) -> bool:
+        """Whether ``by_column`` is at hand: where it is not, one product is not worth a sort."""
+        return "by_column" in vars(self)
+
     @cached_property
     def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Sums by column, over the rows of a batch, which always fit the cache."""

@@ -35,7 +35,7 @@ class SparseLinear(nn.Module):
 
     def forward(self, values: torch.Tensor, cells: Cells) -> torch.Tensor:
         """Return ``(batch, num_hidden)`` for the ``values`` at ``cells``, ``(num_cells,)``."""
-        return SumRows.apply(values, self.weight, cells) + self.bias
+        return SumRows.apply(values, self.weight, cells).add_(self.bias)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         super()._save_to_state_dict(destination, prefix, keep_vars)

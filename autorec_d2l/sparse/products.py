@@ -111,10 +111,16 @@ def sum_by_column(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> to
 
 def dot_cells(cells: Cells, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return ``left[row[e]] @ right[col[e]]`` for every cell ``e``, ``(num_cells,)``."""
-    # By column: each row of `right` is then read once a batch, and `left` stays in the cache.
-    offsets, rows, order = cells.by_column
+    if cells.is_sorted_by_column:  # each row of `right` is then read once, and `left` is cached
+        offsets, rows, order = cells.by_column
+        dots = _dots(offsets, rows, cells.shape[::-1], right, left)
+        return torch.empty_like(dots).scatter_(0, order, dots)
+    return _dots(cells.crow, cells.col, cells.shape, left, right)
+
+
+def _dots(offsets, indices, shape, left, right):
+    """Return ``left[r] @ right[indices[e]]`` for each ``e`` of group ``r``, ``(num_cells,)``."""
     pattern = torch.sparse_csr_tensor(
-        offsets, rows, left.new_zeros(len(rows)), cells.shape[::-1], check_invariants=False
+        offsets, indices, left.new_zeros(len(indices)), shape, check_invariants=False
     )
-    dots = torch.sparse.sampled_addmm(pattern, right, left.t(), beta=0).values()
-    return torch.empty_like(dots).scatter_(0, order, dots)
+    return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0).values()
