@@ -14,7 +14,9 @@ from torch.utils.data import (
     DataLoader,
     RandomSampler,
     Sampler,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
 )
 
 from autorec_d2l.checks import whole_number
@@ -102,8 +104,22 @@ def as_numbers(batch: object, net: nn.Module) -> list[torch.Tensor]:
     dtypes = (parameter.dtype for parameter in net.parameters())
     dtype = next((dtype for dtype in dtypes if dtype.is_floating_point), torch.float32)
     *features, target = as_tensors(batch)
+    if target.dtype == torch.bool:
+        raise TypeError("the last tensor of a batch has to hold ratings, it is a mask (bool)")
     features = [part.to(dtype if part.is_floating_point() else torch.int64) for part in features]
     return [*features, target.to(dtype)]
+
+
+def check_in_order(test_iter: object) -> None:
+    """Raise ``ValueError`` for a loader that shuffles rows which answers are aligned with."""
+    sampler: Any = test_iter
+    while hasattr(sampler, "sampler"):  # a loader has one, and so has a sampler of batches
+        sampler = sampler.sampler
+    if isinstance(sampler, RandomSampler | SubsetRandomSampler | WeightedRandomSampler):
+        raise ValueError(
+            "test_iter shuffles its rows, and those of inter_mat would belong to others: give the "
+            "training rows in order, as load_array(..., is_train=False) does"
+        )
 
 
 def get_dataloader_workers() -> int:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from pandas.api import types
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, Dataset
 
 NUMBERED = (
@@ -27,14 +28,28 @@ def whole_number(value: int, name: str, low: int = 1) -> int:
     return int(value)
 
 
-def check_parameters(net: nn.Module) -> None:
-    """Raise ``ValueError`` for a network with an empty parameter."""
+def check_trained(
+    net: nn.Module, trainer: torch.optim.Optimizer, scheduler: LRScheduler | None
+) -> None:
+    """Raise ``ValueError`` for an optimizer of another network, or a schedule of another optimizer.
+
+    Both would run to the end and leave the network, or the learning rate, as it is. A network with
+    an empty parameter is refused too.
+    """
     for name, parameter in net.named_parameters():
         if parameter.numel() == 0:
             raise ValueError(
                 f"the network's {name} is empty, {tuple(parameter.shape)}: every size must be "
                 "at least 1"
             )
+    trained = {id(part) for group in trainer.param_groups for part in group["params"]}
+    if not any(part.requires_grad and id(part) in trained for part in net.parameters()):
+        raise ValueError(
+            "the trainer holds no parameter of net that requires a gradient, so net would stay as "
+            "it is: make the trainer anew from net.parameters()"
+        )
+    if scheduler is not None and getattr(scheduler, "optimizer", trainer) is not trainer:
+        raise ValueError("the scheduler belongs to another optimizer: make it anew from trainer")
 
 
 def column_of(data: pd.DataFrame, name: str) -> np.ndarray:

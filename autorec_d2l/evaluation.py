@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from autorec_d2l.batches import as_numbers, as_tensors
+from autorec_d2l.batches import as_numbers, as_tensors, check_in_order
 from autorec_d2l.devices import device_list
 from autorec_d2l.scale import STARS, Scale
 
@@ -112,7 +112,7 @@ def evaluator(
     Raises:
         FloatingPointError: A prediction for a held-out rating is NaN or infinite.
         ValueError: What :func:`masked_rmse` refuses, batches of several tensors, and a
-            ``test_iter`` without batches.
+            ``test_iter`` that shuffles or has no batches.
 
     Example:
         ``evaluator(net, load_array((train_inter,), 1024, is_train=False), test_inter)``
@@ -147,8 +147,9 @@ def rows_for(
 ) -> Iterator[torch.Tensor]:
     """Give each batch of rows in the number type of ``net`` and on the first device.
 
-    Raises ``ValueError`` for batches of several tensors, and where there is no batch.
+    Raises ``ValueError`` for batches of several tensors, and where there is no batch or no order.
     """
+    check_in_order(test_iter)
     for (ratings,) in _batches(net, test_iter, 1, "rows of the matrix of ratings"):
         yield ratings.to(device_list(devices)[0])
 

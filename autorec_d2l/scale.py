@@ -43,6 +43,8 @@ class Scale:
 
         ``name`` says what they are, and ``place`` where the one of an index stands.
         """
+        if ratings.dtype == torch.bool:
+            raise ValueError(f"{name} must be {self}, got a mask (bool)")
         is_on = self.is_on(ratings)
         if is_on.all():
             return

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from autorec_d2l.batches import Matrix, as_numbers
 from autorec_d2l.checkpoints import Checkpoint
-from autorec_d2l.checks import check_parameters, whole_number
+from autorec_d2l.checks import check_trained, whole_number
 from autorec_d2l.devices import add_up, device_list, own_rows, parallelize, rank_and_size
 from autorec_d2l.epochs import best_epoch, evaluation_of
 from autorec_d2l.scale import STARS, Scale
@@ -92,8 +92,8 @@ def train_recsys_rating(
         FloatingPointError: The loss is not finite; the message names the epoch.
         TypeError: A batch that is no tensor, no array of numbers, and no list of these.
         ValueError: ``num_epochs`` or ``patience`` below 1, an epoch without batches, a target off
-            the ``scale`` or of another shape than the prediction, and a network with an empty
-            parameter. A ``checkpoint`` has errors of its own.
+            the ``scale`` or of another shape than the prediction, a network with an empty parameter
+            and a ``trainer`` or ``scheduler`` of another one. A ``checkpoint`` has its own errors.
 
     Example:
         See ``README.md``: AutoRec on MovieLens-100K in twenty lines.
@@ -101,7 +101,7 @@ def train_recsys_rating(
     num_epochs = whole_number(num_epochs, "num_epochs")
     if patience is not None and (whole_number(patience, "patience") and test_iter is None):
         raise ValueError("patience needs a test_iter: it waits for test_rmse to fall")
-    check_parameters(net)
+    check_trained(net, trainer, scheduler)
     devices = device_list(devices)
     parts = {"network": net, "loss": loss, "optimizer": trainer, "scheduler": scheduler}
     data = {"train_iter": train_iter, "test_iter": test_iter, "inter_mat": inter_mat}

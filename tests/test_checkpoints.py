@@ -240,6 +240,11 @@ def other_optimizer():
     return made | {"trainer": torch.optim.SGD(made["net"].parameters(), lr=0.05)}
 
 
+def other_scheduler():
+    made = dense()
+    return made | {"scheduler": torch.optim.lr_scheduler.StepLR(made["trainer"], 5)}
+
+
 def other_seed():
     made = dense()
     torch.manual_seed(1)
@@ -248,8 +253,8 @@ def other_seed():
 
 OTHERS = {
     "network": [other_network, lambda: dense(dropout=0.4)],
-    "optimizer": [other_optimizer, lambda: dense(lr=0.1)],
-    "scheduler": [lambda: dense() | {"scheduler": scheduled()["scheduler"]}],
+    # A scheduler writes into the groups of its optimizer, where it is seen first.
+    "optimizer": [other_optimizer, lambda: dense(lr=0.1), other_scheduler],
     "loss": [lambda: dense() | {"loss": torch.nn.MSELoss()}],
     "data in train_iter": [lambda: other_rows("train_iter")],
     "data in test_iter": [lambda: other_rows("test_iter")],

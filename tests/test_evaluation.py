@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, SubsetRandomSampler, WeightedRandomSampler
 
 import autorec_d2l as d2l
 from autorec_d2l.evaluation import masked_mae
@@ -149,6 +150,27 @@ def test_a_test_iter_that_is_used_up_is_refused():
         d2l.evaluator(Plus(), used_up, TEST, CPU)
     with pytest.raises(ValueError, match=message):
         d2l.evaluator_mf(Table(), [], CPU)
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        d2l.load_array((TRAIN,), 2),
+        d2l.load_array((TRAIN,), 2, last_batch="rollover"),
+        DataLoader(TRAIN, 2, shuffle=True),
+        DataLoader(TRAIN, 2, sampler=SubsetRandomSampler([0, 1, 2])),
+        DataLoader(TRAIN, 2, sampler=WeightedRandomSampler([1, 1, 1], 3)),
+    ],
+)
+def test_a_test_iter_that_shuffles_is_refused(loader):
+    # The answers would be those of other rows: a wrong number, without a word.
+    with pytest.raises(ValueError, match="test_iter shuffles its rows"):
+        d2l.evaluator(Plus(), loader, TEST, CPU)
+
+
+def test_a_test_iter_in_order_is_taken_whoever_made_it():
+    for loader in (rows(), DataLoader(TRAIN, 2), DataLoader(TRAIN, batch_sampler=[[0, 1], [2]])):
+        assert d2l.evaluator(Plus(), loader, TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (2, 4), (4, 3), (3,), (1, 4)])

@@ -23,7 +23,7 @@ from autorec_d2l.sparse import (
 )
 from autorec_d2l.sparse.cells import Cells
 from autorec_d2l.sparse.dropout import QuickDropout
-from autorec_d2l.sparse.products import DotCells, SumRows
+from autorec_d2l.sparse.products import DotCells, SumRows, dot_cells
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_gpu)]
@@ -75,6 +75,18 @@ def test_backward_of_both_products_agrees_with_finite_differences(product, devic
         tensor.double().to(device).requires_grad_() for tensor in (left, torch.randn(NUM_USERS, 3))
     ]
     assert gradcheck(lambda *tensors: product.apply(*tensors, cells), inputs, rtol=1e-6)
+
+
+def test_dot_products_are_the_same_in_both_orders_and_do_not_sort():
+    ratings = make_ratings().double()
+    cells = Cells.of(ratings.to_sparse_csr())
+    left, right = torch.randn(NUM_ITEMS, 3).double(), torch.randn(NUM_USERS, 3).double()
+    expected = (left @ right.t())[ratings != 0]
+    torch.testing.assert_close(dot_cells(cells, left, right), expected)
+    assert not cells.is_sorted_by_column
+    assert len(cells.by_column) == 3
+    assert cells.is_sorted_by_column
+    torch.testing.assert_close(dot_cells(cells, left, right), expected)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -251,6 +263,8 @@ def test_the_evaluator_computes_test_cells_alone_and_agrees_with_the_dense_one()
         evaluator_sparse(sparse, batches, compress(test[:-1]), devices)
     with pytest.raises(ValueError, match="differ from row 0 on"):
         evaluator_sparse(sparse, batches, compress(test[:, :5]), devices)
+    with pytest.raises(ValueError, match="test_iter shuffles its rows"):
+        evaluator_sparse(sparse, d2l.load_array((compress(train),), 4), compress(test), devices)
 
 
 def test_input_dropout_drops_inputs_scales_the_others_and_keeps_all_targets():

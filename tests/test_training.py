@@ -554,6 +554,42 @@ def test_a_test_matrix_of_another_shape_is_refused(autorec):
         d2l.train_recsys_rating(**autorec() | {"inter_mat": torch.ones(9, 12)}, num_epochs=1)
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_trainer_that_would_leave_the_network_as_it_is_is_refused(autorec, frozen):
+    made, other = autorec(), autorec()
+    trainer = (made if frozen else other)["trainer"]
+    made["net"].requires_grad_(not frozen)
+    with pytest.raises(ValueError, match="the trainer holds no parameter of net that requires a"):
+        d2l.train_recsys_rating(**made | {"trainer": trainer}, num_epochs=1)
+
+
+def test_a_trainer_of_some_of_the_parameters_trains_these(autorec):
+    made = autorec()
+    made["net"].encoder.requires_grad_(False)
+    before = made["net"].decoder.bias.clone()
+    d2l.train_recsys_rating(**made, num_epochs=1)
+    assert not made["net"].decoder.bias.equal(before)
+
+
+def test_a_scheduler_of_another_optimizer_is_refused(autorec):
+    made, other = autorec(), autorec()
+    for trainer in (made["trainer"], other["trainer"]):
+        scheduler = torch.optim.lr_scheduler.StepLR(trainer, 5)
+        if trainer is made["trainer"]:
+            d2l.train_recsys_rating(**made, scheduler=scheduler, num_epochs=1)
+    with pytest.raises(ValueError, match="the scheduler belongs to another optimizer"):
+        d2l.train_recsys_rating(**made, scheduler=scheduler, num_epochs=1)
+
+
+def test_a_mask_is_no_target(autorec, matrices):
+    made = autorec()
+    mask = d2l.load_array((matrices[0] > 0,), 5)
+    with pytest.raises(TypeError, match="has to hold ratings, it is a mask"):
+        d2l.train_recsys_rating(**made | {"train_iter": mask}, num_epochs=1)
+    with pytest.raises(ValueError, match=r"got a mask \(bool\)"):
+        d2l.train_recsys_rating(**made | {"inter_mat": matrices[1] > 0}, num_epochs=1)
+
+
 @pytest.mark.parametrize(("variable", "shown"), [({}, True), ({"TQDM_DISABLE": "1"}, False)])
 def test_the_progress_bar_obeys_the_environment(variable, shown, monkeypatch):
     code = (

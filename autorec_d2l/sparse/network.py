@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from autorec_d2l.batches import check_in_order
 from autorec_d2l.checks import whole_number
 from autorec_d2l.evaluation import evaluating, masked_rmse
 from autorec_d2l.models import AutoRec
@@ -163,8 +164,9 @@ def evaluator_sparse(
     """Return a sparse network's RMSE on the held-out ratings, in stars, computing nothing else.
 
     ``test_iter`` gives the *training* rows in order; those of ``inter_mat`` are aligned with
-    them. Raises ``ValueError`` where they are not.
+    them. Raises ``ValueError`` where they are not, and for a ``test_iter`` that shuffles.
     """
+    check_in_order(test_iter)
     with evaluating(net):
         pairs = _predict_aligned(net, test_iter, inter_mat, devices[0])
         return masked_rmse(pairs, scale=None)  # the matrix has no empty cells
