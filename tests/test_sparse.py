@@ -77,16 +77,19 @@ def test_backward_of_both_products_agrees_with_finite_differences(product, devic
     assert gradcheck(lambda *tensors: product.apply(*tensors, cells), inputs, rtol=1e-6)
 
 
-def test_dot_products_are_the_same_in_both_orders_and_do_not_sort():
+def test_dot_products_are_the_same_in_both_orders_and_sort_where_it_pays(monkeypatch):
     ratings = make_ratings().double()
-    cells = Cells.of(ratings.to_sparse_csr())
+    order = Cells.of(ratings.to_sparse_csr())
     left, right = torch.randn(NUM_ITEMS, 3).double(), torch.randn(NUM_USERS, 3).double()
     expected = (left @ right.t())[ratings != 0]
-    torch.testing.assert_close(dot_cells(cells, left, right), expected)
-    assert not cells.is_sorted_by_column
-    assert len(cells.by_column) == 3
-    assert cells.is_sorted_by_column
-    torch.testing.assert_close(dot_cells(cells, left, right), expected)
+    torch.testing.assert_close(dot_cells(order, left, right), expected)
+    assert "by_column" not in vars(order)
+    monkeypatch.setattr(cells, "BLOCK", NUM_USERS // 2)  # now the weights are many
+    torch.testing.assert_close(dot_cells(order, left, right), expected)
+    assert "by_column" in vars(order)
+    monkeypatch.undo()
+    torch.testing.assert_close(dot_cells(order, left, right), expected)  # sorted, it stays so
+    assert order.pays_by_column
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -60,9 +60,12 @@ class Cells:
         return count_offsets(sums, num_blocks * self.shape[0]), self.col[order], order
 
     @property
-    def is_sorted_by_column(self) -> bool:
-        """Whether ``by_column`` is at hand: where it is not, one product is not worth a sort."""
-        return "by_column" in vars(self)
+    def pays_by_column(self) -> bool:
+        """Whether a product should take the cells by column: they are sorted, or it is worth it.
+
+        It is where a row of weights would come from memory for every cell, not from the cache.
+        """
+        return "by_column" in vars(self) or self.shape[1] >= 2 * BLOCK
 
     @cached_property
     def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -111,7 +111,7 @@ def sum_by_column(cells: Cells, values: torch.Tensor, dense: torch.Tensor) -> to
 
 def dot_cells(cells: Cells, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return ``left[row[e]] @ right[col[e]]`` for every cell ``e``, ``(num_cells,)``."""
-    if cells.is_sorted_by_column:  # each row of `right` is then read once, and `left` is cached
+    if cells.pays_by_column:  # each row of `right` is then read once, and `left` is cached
         offsets, rows, order = cells.by_column
         dots = _dots(offsets, rows, cells.shape[::-1], right, left)
         return torch.empty_like(dots).scatter_(0, order, dots)

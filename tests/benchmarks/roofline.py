@@ -71,7 +71,7 @@ def unsorted(ratings):
 def product_kernels(matrix, batch_size):
     """Return products of a training step, and Adam's step: name, function, operations, bytes."""
     ratings, _ = matrix[torch.randperm(len(matrix))[:batch_size]]
-    cells, values = unsorted(ratings), ratings.values()
+    cells, values = Cells.of(ratings), ratings.values()  # sorted, as in training
     num_users, num_ratings = ratings.shape[1], len(values)
     rated = len(ratings.col_indices().unique())  # columns that the batch reads
     hidden, weight = torch.randn(batch_size, NUM_HIDDEN), torch.randn(num_users, NUM_HIDDEN)
