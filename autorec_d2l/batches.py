@@ -89,8 +89,6 @@ def as_tensors(batch: object) -> list[torch.Tensor]:
 def _as_tensor(part: object) -> torch.Tensor:
     if isinstance(part, torch.Tensor):
         return part
-    if not (hasattr(part, "__array__") or isinstance(part, list | tuple | int | float)):
-        raise TypeError
     # torch warns of an array that it cannot write to, as pandas gives it.
     return torch.from_numpy(np.require(part, requirements=["C", "W"]))
 

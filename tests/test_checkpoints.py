@@ -338,6 +338,13 @@ def test_a_path_that_cannot_become_a_file_is_refused(tmp_path):
         train(dense(), checkpoint=tmp_path / "nowhere" / "run.pt")
 
 
+def test_a_file_that_only_some_processes_see_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "rank_and_size", lambda: (0, 2))
+    monkeypatch.setattr(checkpoints, "add_up", torch.ones_like)  # one of the two misses it
+    with pytest.raises(ValueError, match=r"1 of 2 processes do not see the file .*run\.pt"):
+        train(dense(), checkpoint=tmp_path / "run.pt")
+
+
 @pytest.mark.parametrize("batches", [lambda rows: iter([rows]), lambda rows: Rows()])
 def test_a_loader_of_an_unknown_state_is_refused(batches, tmp_path):
     made = dense() | {"train_iter": batches(matrices()[0])}

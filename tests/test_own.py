@@ -184,6 +184,9 @@ def test_pairs_without_a_rating_and_twice(fitted):
     assert again.tolist() == [*stars[::-1], *stars]
 
 
+TWICE = pd.DataFrame({"item": ["3", "9", "3"], "rating": [5, 2, 1]})
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -191,6 +194,7 @@ def test_pairs_without_a_rating_and_twice(fitted):
         (lambda model: model.recommend(), "name a user, or give the ratings of somebody new"),
         (lambda model: model.recommend("7", n=0), "n must be a whole number"),
         (lambda model: model.recommend(ratings={"3": 6}), "numbers from 1 to 5, got 6"),
+        (lambda model: model.recommend(ratings=TWICE), "an item is rated twice"),
         (lambda model: own.fit(read(made_up()), depth=3), "settings are num_hidden"),
         (lambda model: own.fit(read(made_up(num_rows=5))), "5 ratings are too few to hold"),
     ],

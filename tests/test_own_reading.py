@@ -172,6 +172,13 @@ def test_a_rating_off_a_given_scale_and_a_scale_that_is_none(tmp_path):
             read(tmp_path, PLAIN, scale=scale)
 
 
+def test_a_wrong_encoding_and_a_wrong_way_to_keep(tmp_path):
+    with pytest.raises(ValueError, match=r"ratings\.csv is not in ascii: name its encoding"):
+        read(tmp_path, (HEAD + "Zoë,2,3\n1,3,2\n").encode("latin-1"), encoding="ascii")
+    with pytest.raises(ValueError, match="keep must be None, 'first' or 'last', got 'best'"):
+        read(tmp_path, PLAIN, keep="best")
+
+
 def test_a_folder_and_no_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder: name the file in it"):
         read_ratings(tmp_path)

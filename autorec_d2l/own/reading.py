@@ -59,8 +59,6 @@ def read_table(
         raise IsADirectoryError(f"{path} is a folder: name the file in it that has the ratings")
     with path.open("rb") as file:
         start = file.read(8)
-    if not start:
-        raise ValueError(f"{path} is empty")
     if start.startswith(b"PK"):
         raise ValueError(f"{path} is a zip archive or a workbook: unpack it, or save it as CSV")
     if start.startswith(b"PAR1"):
