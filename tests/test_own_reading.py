@@ -150,6 +150,7 @@ BAD = {
     "ragged": (HEAD + "1,2,3\n2,3,4,5\n", "cannot be read as a table: .*line 3"),
     "decimal comma": (HEAD + "1,2,3,5\n", "cannot be read as a table"),
     "open quotation mark": (HEAD + '"1,2,3\n2,2,4\n', "cannot be read as a table|does not close"),
+    "a word of two lines": (HEAD + '"a\nb",2,3\n1,3,4\n', "opens a quotation mark that does not"),
     "cut off": (gzip.compress(PLAIN.encode() * 99)[:60], "damaged or cut off"),
     "archive": (b"PK\x03\x04rest", "zip archive or a workbook"),
     "no date": ("user,item,rating,time\n1,2,3,soon\n2,2,4,9\n", "'soon' is no time; timestamp=F"),

@@ -140,10 +140,9 @@ def fit_dense_autorec(
 ) -> Fit:
     """Fit :class:`AutoRec` as the chapter does, on dense batches; the defaults are d2l's.
 
-    Raises ``ValueError`` for a ``scale`` with a rating of 0, which means "not rated" in a matrix.
+    Raises ``ValueError`` for a ``scale`` that a dense matrix, 0 = not rated, cannot hold.
     """
-    if scale.is_on(torch.zeros(1)).item():
-        raise ValueError(f"0 means 'not rated' in a dense matrix, and ratings can be 0 ({scale})")
+    scale.check_dense()
     device = device or try_gpu()
     users, items, scores = rating_triples(train_data, *sizes, scale)
     inter_mat = torch.zeros(sizes[::-1])  # (num_items, num_users)
