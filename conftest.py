@@ -18,7 +18,7 @@ def pytest_configure(config):
         option.nbval_current_env = True  # whatever kernels the machine has registered
     if option.nbval_cell_timeout == NBVAL_SECONDS:
         option.nbval_cell_timeout = CELL_SECONDS
-    # The kernels inherit these. `.ci/store` sets the same, so that outputs can be compared. One
+    # The kernels inherit these. `tools/execute_notebooks.py` sets the same, so that outputs can be compared. One
     # thread each: two processes whose threads wait for each other's cores take many times as long.
     os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0", OMP_NUM_THREADS="1")
     os.environ.pop("MPLBACKEND", None)
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items):
     needy = [item for item in items if item.path.suffix == ".ipynb" and _needs_ml1m(item.path)]
     if not needy:
         return
-    from autorec_d2l.download import DataUnavailableError, fetch
+    from autorec_d2l.data.download import DataUnavailableError, fetch
 
     try:
         fetch("ml-1m")

@@ -1,4 +1,4 @@
-"""How far predictions are from held-out ratings: one sum, one root, in evaluation mode."""
+"""RMSE and mean absolute error over all held-out ratings, in evaluation mode."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from autorec_d2l.batches import as_numbers, as_tensors, check_in_order
-from autorec_d2l.devices import device_list
-from autorec_d2l.scale import STARS, Scale
+from autorec_d2l.data.loaders import as_tensors, batches_for, check_in_order
 
 
 @contextmanager
@@ -26,156 +24,119 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
         net.train(was_training)
 
 
-def masked_rmse(
-    pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]], scale: Scale | None = STARS
-) -> float:
-    """Return the root mean squared error over the rated cells, in stars.
+def rmse(predictions: npt.ArrayLike, ratings: npt.ArrayLike) -> float:
+    """Return the root mean squared error over all entries, computed in float64.
 
-    The squares are summed over all pairs in float64, and the root is taken once.
-
-    Args:
-        pairs: ``(predictions, ratings)`` of equal shape, tensors or arrays, 0 = not rated.
-        scale: What ratings can be. ``None`` if every cell counts, whatever its value.
+    ``predictions`` and ``ratings`` are tensors or arrays of equal shape.
 
     Raises:
-        FloatingPointError: A prediction for a rated cell is NaN or infinite.
-        ValueError: Shapes that differ, a rating off the ``scale``, and no rated cell at all.
+        FloatingPointError: An entry is NaN or infinite.
+        ValueError: Shapes that differ, and no entry at all.
 
     Example:
-        ``masked_rmse([(torch.tensor([4.0, 2.5]), torch.tensor([5.0, 0.0]))])`` is 1.0.
+        ``rmse(torch.tensor([4.0, 2.5]), torch.tensor([5.0, 2.5]))`` is 0.7071.
     """
-    squared_error, count = 0.0, 0
-    for errors in _errors(pairs, scale):
-        squared_error += float((errors**2).sum())
-        count += len(errors)
-    if count == 0:
-        raise ValueError("the test set is empty: no cell of it is rated")
-    return (squared_error / count) ** 0.5
+    errors = _errors(*as_tensors((predictions, ratings)))
+    return (float((errors**2).sum()) / len(errors)) ** 0.5
 
 
-def masked_mae(
-    pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]], scale: Scale | None = STARS
-) -> float:
-    """Return the mean absolute error over the rated cells, in stars.
+def mae(predictions: npt.ArrayLike, ratings: npt.ArrayLike) -> float:
+    """Return the mean absolute error over all entries; arguments and errors as :func:`rmse`."""
+    return float(_errors(*as_tensors((predictions, ratings))).abs().mean())
 
-    Arguments and errors are those of :func:`masked_rmse`.
+
+def masked_rmse(predictions: npt.ArrayLike, ratings: npt.ArrayLike) -> float:
+    """Return the root mean squared error over the rated cells of a matrix, in stars.
+
+    ``predictions`` and ``ratings`` have equal shape; in ``ratings`` 0 means "not rated".
+
+    Raises:
+        FloatingPointError: The prediction for a rated cell is NaN or infinite.
+        ValueError: Shapes that differ, a mask (bool) in place of ratings, a negative rating, and no
+            rated cell.
+
+    Example:
+        ``masked_rmse(torch.tensor([4.0, 2.5]), torch.tensor([5.0, 0.0]))`` is 1.0.
     """
-    errors = list(_errors(pairs, scale))
-    if not sum(map(len, errors)):
-        raise ValueError("the test set is empty: no cell of it is rated")
-    return float(torch.cat(errors).abs().mean())
+    predictions, ratings = as_tensors((predictions, ratings))
+    _check_shapes(predictions, ratings)
+    if ratings.dtype == torch.bool or bool((ratings < 0).any()):
+        raise ValueError(
+            "in a matrix of ratings 0 means 'not rated', so ratings must be above 0, got a mask "
+            "(bool) or negative ratings"
+        )
+    is_rated = ratings != 0
+    return rmse(predictions.to(ratings.device)[is_rated], ratings[is_rated])
 
 
-def _errors(pairs, scale) -> Iterator[torch.Tensor]:
-    """Give predictions minus ratings at the rated cells, a float64 vector a pair."""
-    for pair in pairs:
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise TypeError(f"pairs must be (predictions, ratings), got {type(pair).__name__}")
-        predictions, ratings = as_tensors(pair)
-        if predictions.shape != ratings.shape:
-            raise ValueError(
-                f"predictions {tuple(predictions.shape)} and ratings {tuple(ratings.shape)} "
-                "differ in shape; a test matrix needs the rows and columns of its training matrix"
-            )
-        if scale is not None:
-            scale.check_matrix(ratings, "ratings to compare with")
-            rated = ratings != 0
-            predictions, ratings = predictions[rated], ratings[rated]
-        errors = predictions.to(ratings.device).double() - ratings.double()
-        if not errors.isfinite().all():
-            raise FloatingPointError(
-                f"of {errors.numel():,} predictions {(~errors.isfinite()).sum():,} are not finite: "
-                "look for NaN in the data, or lower the learning rate"
-            )
-        yield errors.flatten()
+def _check_shapes(predictions, ratings) -> None:
+    if predictions.shape != ratings.shape:
+        raise ValueError(
+            f"predictions {tuple(predictions.shape)} and ratings {tuple(ratings.shape)} differ in "
+            "shape; a test matrix needs the rows and columns of its training matrix"
+        )
+
+
+def _errors(predictions, ratings) -> torch.Tensor:
+    """Return predictions minus ratings, a float64 vector on the CPU, which always has float64."""
+    _check_shapes(predictions, ratings)
+    errors = (predictions.detach().cpu().double() - ratings.cpu().double()).flatten()
+    if len(errors) == 0:
+        raise ValueError("the test set is empty: it holds no rating")
+    if not errors.isfinite().all():
+        raise FloatingPointError(
+            f"of {errors.numel():,} predictions {(~errors.isfinite()).sum():,} are not finite: "
+            "look for NaN in the data, or lower the learning rate"
+        )
+    return errors
 
 
 def evaluator(
-    net: nn.Module,
-    test_iter: Iterable[torch.Tensor],
-    inter_mat: npt.ArrayLike,
+    network: nn.Module,
+    inter_matrix: Iterable[torch.Tensor],
+    test_data: npt.ArrayLike,
     devices: list[torch.device] | None = None,
-    scale: Scale | None = STARS,
 ) -> float:
     """Return AutoRec's RMSE on the held-out ratings, in stars.
 
     Args:
-        net: The network; it has to be on the first of ``devices``.
-        test_iter: Gives batches of *training* rows, ``(batch, num_users)``, in order: they are
+        network: The model.
+        inter_matrix: Yields batches of *training* rows, ``(batch, num_users)``, in order: they are
             the network's input.
-        inter_mat: The held-out ratings, ``(num_items, num_users)``, 0 = not rated: a tensor or an
-            array, whose rows are aligned with those of ``test_iter``. (d2l calls the three
-            arguments ``network``, ``inter_matrix`` and ``test_data``.)
-        devices: All GPUs or the CPU unless named.
-        scale: What ratings can be, as in :func:`masked_rmse`.
+        test_data: The held-out ratings, ``(num_items, num_users)``, 0 = not rated: a tensor or an
+            array, whose rows are aligned with those of ``inter_matrix``.
+        devices: The first one holds the network; where the network is if not given.
 
     Raises:
-        FloatingPointError: A prediction for a held-out rating is NaN or infinite.
-        ValueError: What :func:`masked_rmse` refuses, batches of several tensors, and a
-            ``test_iter`` that shuffles or has no batches.
+        FloatingPointError: The prediction for a held-out rating is NaN or infinite.
+        ValueError: As :func:`masked_rmse`, batches of several tensors, and an ``inter_matrix`` that
+            shuffles or is empty.
 
     Example:
         ``evaluator(net, load_array((train_inter,), 1024, is_train=False), test_inter)``
     """
-    with evaluating(net):
-        batches = [net(ratings).cpu() for ratings in rows_for(net, test_iter, devices)]
+    check_in_order(inter_matrix)
+    device = devices[0] if devices else None
+    with evaluating(network):
+        batches = [network(rows) for [rows] in batches_for(network, inter_matrix, device)]
     predictions = torch.cat(batches)  # (num_items, num_users)
-    return masked_rmse([(predictions, inter_mat)], scale)
+    return masked_rmse(predictions, test_data)
 
 
 def evaluator_mf(
     net: nn.Module,
     test_iter: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     devices: list[torch.device] | None = None,
-    scale: Scale | None = STARS,
 ) -> float:
     """Return MF's RMSE, in stars, over batches ``(users, items, scores)``, each ``(batch,)``.
 
     Users and items are indices from 0. The other arguments and the errors are those of
     :func:`evaluator`.
     """
+    device = devices[0] if devices else None
+    predictions, ratings = [], []
     with evaluating(net):
-        pairs = (
-            (net(users, items).cpu(), scores)
-            for users, items, scores in triples_for(net, test_iter, devices, scale)
-        )
-        return masked_rmse(pairs, scale=None)  # every score is a rating
-
-
-def rows_for(
-    net: nn.Module, test_iter: Iterable, devices: list[torch.device] | None
-) -> Iterator[torch.Tensor]:
-    """Give each batch of rows in the number type of ``net`` and on the first device.
-
-    Raises ``ValueError`` for batches of several tensors, and where there is no batch or no order.
-    """
-    check_in_order(test_iter)
-    for (ratings,) in _batches(net, test_iter, 1, "rows of the matrix of ratings"):
-        yield ratings.to(device_list(devices)[0])
-
-
-def triples_for(
-    net: nn.Module, test_iter: Iterable, devices: list[torch.device] | None, scale: Scale | None
-) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Give each batch of ``(users, items, scores)``, the network's input on the first device.
-
-    Raises ``ValueError`` for other batches, scores off the ``scale``, and where there is no batch.
-    """
-    device = device_list(devices)[0]
-    for users, items, scores in _batches(net, test_iter, 3, "users, items and scores"):
-        if scale is not None:
-            scale.check(scores, "scores of test_iter")
-        yield users.to(device), items.to(device), scores
-
-
-def _batches(net, test_iter, count, parts) -> Iterator[list[torch.Tensor]]:
-    tensors = None
-    for tensors in (as_numbers(batch, net) for batch in test_iter):
-        if len(tensors) != count:
-            raise ValueError(f"a batch of test_iter must be {parts}; got {len(tensors)} tensors")
-        yield tensors
-    if tensors is None:
-        raise ValueError(
-            "the test set is empty: test_iter gives no batch, or can be used only once, as a "
-            "generator; a list or a DataLoader starts anew"
-        )
+        for users, items, scores in batches_for(net, test_iter, device):
+            predictions.append(net(users, items))
+            ratings.append(scores)
+    return rmse(torch.cat(predictions), torch.cat(ratings))

@@ -9,20 +9,17 @@ from torch import nn
 class MF(nn.Module):
     """Matrix factorization with biases (Koren, Bell and Volinsky, 2009).
 
-    The predicted rating is ``P[u] @ Q[i] + b_u + b_i + mean``. Embeddings and biases start at
+    The predicted rating is ``P[u] @ Q[i] + b_u + b_i + mean``. Embeddings and biases are drawn from
     Normal(0, 0.01), as in d2l, whose model has no global ``mean``.
 
     Args:
         num_factors: Length of the vectors ``P[u]`` and ``Q[i]``.
-        num_users: How many users there are; their indices run from 0.
-        num_items: How many items there are; their indices run from 0.
-        mean: A number of stars that is added to each prediction.
+        num_users: Number of users; their indices start at 0.
+        num_items: Number of items; their indices start at 0.
+        mean: Stars added to each prediction; part of the state dict.
 
     Returns:
         Called with users and items: predicted stars, see :meth:`forward`.
-
-    Raises:
-        TypeError, RuntimeError: What torch says of a size that is no whole number, or negative.
 
     Example:
         ``MF(30, 943, 1682)(torch.tensor([0]), torch.tensor([49]))``
@@ -34,7 +31,7 @@ class MF(nn.Module):
         self.Q = nn.Embedding(num_items, num_factors)
         self.user_bias = nn.Embedding(num_users, 1)
         self.item_bias = nn.Embedding(num_items, 1)
-        self.mean = mean
+        self.register_buffer("mean", torch.tensor(float(mean)))  # saved with the weights
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.01)
 
@@ -46,23 +43,22 @@ class MF(nn.Module):
 
 
 class AutoRec(nn.Module):
-    """Item-based AutoRec (Sedhain et al., 2015): rebuild an item's ratings from themselves.
+    """Item-based AutoRec (Sedhain et al., 2015): reconstruct the ratings of an item.
 
-    Sigmoid encoder, linear decoder, dropout on the hidden layer; weights start at
-    Normal(0, 0.01) and biases at 0, as in d2l. For the user-based model give the transposed
+    Sigmoid encoder, linear decoder, dropout on the hidden layer; weights are drawn from
+    Normal(0, 0.01), biases are 0, as in d2l. For the user-based model give the transposed
     matrix and ``num_items`` in place of ``num_users``.
 
     Args:
-        num_hidden: Units of the hidden layer.
+        num_hidden: Number of hidden units.
         num_users: Length of a row of ratings.
-        dropout: The probability with which a hidden unit is dropped in training.
+        dropout: Probability that a hidden unit is dropped in training.
 
     Returns:
         Called with rows of ratings: predicted stars, see :meth:`forward`.
 
     Raises:
         ValueError: A ``dropout`` outside 0 ... 1.
-        TypeError, RuntimeError: What torch says of a size that is no whole number, or negative.
 
     Example:
         ``AutoRec(500, 943).eval()(inter)``, for a matrix ``(1682, 943)``
@@ -78,7 +74,7 @@ class AutoRec(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, ratings: torch.Tensor) -> torch.Tensor:
-        """Rebuild rows of ``ratings``, ``(batch, num_users)``, 0 = not rated, in stars.
+        """Reconstruct rows of ``ratings``, ``(batch, num_users)``, 0 = not rated, in stars.
 
         In training mode the output is 0 where the input is, so that only observed ratings count.
         """

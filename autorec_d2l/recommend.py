@@ -13,10 +13,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from autorec_d2l.checks import whole_number
+from autorec_d2l.data.rating_scale import STARS, RatingScale
+from autorec_d2l.data.validation import check_integer
 from autorec_d2l.evaluation import evaluating
 from autorec_d2l.models import AutoRec
-from autorec_d2l.scale import STARS, Scale
 from autorec_d2l.sparse import SparseAutoRec
 
 
@@ -38,13 +38,13 @@ def recommend(
     return best(stars, is_left, n, "stars")
 
 
-def recommend_new(
+def fold_in(
     net: AutoRec,
     ratings: Mapping[int, float],
     n: int = 10,
     num_ratings: torch.Tensor | None = None,
     min_ratings: int = 0,
-    scale: Scale = STARS,
+    scale: RatingScale = STARS,
 ) -> pd.DataFrame:
     """Return the ``n`` best items for somebody whom the network has never seen.
 
@@ -110,7 +110,7 @@ def best(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.D
 
     Raises ``ValueError`` for an ``n`` below 1 and scores that are not finite.
     """
-    n = whole_number(n, "n")
+    n = check_integer(n, "n")
     if not scores.isfinite().all():
         raise ValueError("the network's answer is not finite: look at its training")
     left = is_left.nonzero().squeeze(1)

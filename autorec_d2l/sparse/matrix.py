@@ -10,10 +10,10 @@ from itertools import accumulate, chain, pairwise
 import numpy.typing as npt
 import torch
 
-from autorec_d2l.batches import as_tensors
-from autorec_d2l.checks import whole_number
-from autorec_d2l.scale import STARS, Scale
-from autorec_d2l.sparse.cells import Cells, add_offsets, count_offsets, repeat_rows
+from autorec_d2l.data.loaders import as_tensors
+from autorec_d2l.data.rating_scale import STARS, RatingScale
+from autorec_d2l.data.validation import check_integer
+from autorec_d2l.sparse.pattern import SparsityPattern, add_offsets, count_offsets, repeat_rows
 
 with warnings.catch_warnings():  # torch warns once a process that CSR tensors are in beta state
     warnings.simplefilter("ignore")
@@ -45,9 +45,9 @@ class RatingMatrix:
         columns: npt.ArrayLike,
         ratings: npt.ArrayLike,
         shape: tuple[int, int],
-        scale: Scale = STARS,
+        scale: RatingScale = STARS,
     ):
-        shape = whole_number(shape[0], "num_rows"), whole_number(shape[1], "num_columns")
+        shape = check_integer(shape[0], "num_rows"), check_integer(shape[1], "num_columns")
         rows, columns, ratings = triples = as_tensors((rows, columns, ratings))
         _check_triples(rows, columns, ratings, shape)
         scale.check(ratings, "ratings", lambda i: _place(triples, i))
@@ -89,7 +89,7 @@ class RatingMatrix:
             return self[range(start, stop, step)]
         crow = self.crow[start : max(start, stop) + 1]  # (len(index) + 1,)
         low, high = crow[[0, -1]].tolist()
-        cells = Cells(crow - low, self.col[low:high], (len(crow) - 1, self.shape[1]))
+        cells = SparsityPattern(crow - low, self.col[low:high], (len(crow) - 1, self.shape[1]))
         ratings = cells.fill(self.values[low:high])
         return ratings, ratings.values()
 
@@ -124,7 +124,7 @@ class RatingMatrix:
         row = within.index_select(0, row.index_select(0, order))  # in the batch, by column
         for i, (low, high) in enumerate(pairwise(edges)):
             here, shape = slice(low, high), (len(indices[i]), num_columns)
-            cells = Cells(crow[ends[i] : ends[i + 1] + 1] - low, col[here], shape)
+            cells = SparsityPattern(crow[ends[i] : ends[i + 1] + 1] - low, col[here], shape)
             offsets = columns[i * num_columns : (i + 1) * num_columns + 1] - low
             cells.by_column = (offsets, row[here], order[here] - low)
             ratings = cells.fill(values[here])

@@ -12,14 +12,32 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from autorec_d2l.batches import check_in_order
-from autorec_d2l.checks import whole_number
-from autorec_d2l.evaluation import evaluating, masked_rmse
+from autorec_d2l.data.loaders import check_in_order
+from autorec_d2l.data.validation import check_integer
+from autorec_d2l.evaluation import evaluating, rmse
 from autorec_d2l.models import AutoRec
-from autorec_d2l.sparse.cells import Cells
-from autorec_d2l.sparse.dropout import QuickDropout
 from autorec_d2l.sparse.matrix import RatingMatrix
-from autorec_d2l.sparse.products import DotCells, SumRows, keep_freed_memory
+from autorec_d2l.sparse.ops import DotCells, SumRows, keep_freed_memory
+from autorec_d2l.sparse.pattern import SparsityPattern
+
+
+class QuickDropout(nn.Dropout):
+    """:class:`torch.nn.Dropout` that draws 16 random bits a number, where torch draws 64.
+
+    ``p`` is rounded to a multiple of ``2**-16``, and what is kept is scaled up by exactly that, so
+    that the mean stays. The draws are others than those of :class:`torch.nn.Dropout`: with one
+    seed, two networks that differ in this alone drop different units.
+    """
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Drop numbers of a tensor of any shape in training."""
+        kept = round((1 - self.p) * 2**16)
+        if not self.training or not 0 < kept < 2**16:
+            return super().forward(hidden)
+        draws = torch.empty(-(-hidden.numel() // 4), dtype=torch.int64, device=hidden.device)
+        bits = draws.random_(-(2**63), None).view(torch.int16)  # all 64 bits, four numbers each
+        mask = bits[: hidden.numel()].view(hidden.shape) < kept - 2**15
+        return hidden * mask.to(hidden.dtype).mul_(2**16 / kept)
 
 
 class SparseLinear(nn.Module):
@@ -34,7 +52,7 @@ class SparseLinear(nn.Module):
         self.weight = nn.Parameter(linear.weight.detach().t().contiguous())
         self.bias = linear.bias
 
-    def forward(self, values: torch.Tensor, cells: Cells) -> torch.Tensor:
+    def forward(self, values: torch.Tensor, cells: SparsityPattern) -> torch.Tensor:
         """Return ``(batch, num_hidden)`` for the ``values`` at ``cells``, ``(num_cells,)``."""
         return SumRows.apply(values, self.weight, cells).add_(self.bias)
 
@@ -88,7 +106,7 @@ class SparseAutoRec(AutoRec):
         self.dropout, self.input_dropout = kind(dropout), kind(input_dropout)
         self.activation, self.output, self.damping = activation, output, damping
         sizes = [num_hidden]
-        sizes += [whole_number(size, f"more_hidden[{i}]") for i, size in enumerate(more_hidden)]
+        sizes += [check_integer(size, f"more_hidden[{i}]") for i, size in enumerate(more_hidden)]
         self.more = nn.ModuleList(nn.Linear(m, n) for m, n in pairwise(sizes))
         if more_hidden:
             self.decoder = nn.Linear(sizes[-1], num_users)
@@ -109,8 +127,8 @@ class SparseAutoRec(AutoRec):
         _check_rows("ratings", ratings, ratings.shape[0], self.decoder.out_features)
         if at is not None:
             _check_rows("at", at, ratings.shape[0], self.decoder.out_features)
-        inputs = Cells.of(ratings)
-        cells = inputs if at is None else Cells.of(at)
+        inputs = SparsityPattern.of(ratings)
+        cells = inputs if at is None else SparsityPattern.of(at)
         values = ratings.values()
         if self.column_means is not None:
             values = values - self.column_means[inputs.col]
@@ -168,8 +186,8 @@ def evaluator_sparse(
     """
     check_in_order(test_iter)
     with evaluating(net):
-        pairs = _predict_aligned(net, test_iter, inter_mat, devices[0])
-        return masked_rmse(pairs, scale=None)  # the matrix has no empty cells
+        pairs = list(_predict_aligned(net, test_iter, inter_mat, devices[0]))
+    return rmse(*map(torch.cat, zip(*pairs, strict=True)))
 
 
 def _predict_aligned(net, test_iter, inter_mat, device):

@@ -13,7 +13,7 @@ else:
     import tomli as tomllib
 
 ADDRESS = re.compile(r"https://[\w.-]+(?:/[\w.~-]+){2,}")
-# At the front doors a line of its own follows a mark; `.ci/store --form` writes it.
+# At the front doors a line of its own follows a mark; `tools/execute_notebooks.py --form` writes it.
 LINES = {"# address": "repository-code: {}", "<!-- address -->": "The repository is at <{}>."}
 
 

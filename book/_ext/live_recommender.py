@@ -17,7 +17,9 @@ def fragment(path):
             for output in cell["outputs"]:
                 if html := output.get("data", {}).get("text/html"):
                     return "".join(html)
-    raise ValueError(f"{path} has no stored output in a cell tagged {TAG}: run .ci/store")
+    raise ValueError(
+        f"{path} has no stored output in a cell tagged {TAG}: run tools/execute_notebooks.py"
+    )
 
 
 def put_in(app, docname, source):

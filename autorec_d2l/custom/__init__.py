@@ -1,0 +1,10 @@
+"""Your own ratings: from any table to a saved model that predicts, recommends and judges.
+
+``ratings = read_ratings("ratings.csv")``, ``model = fit(ratings)``, ``model.save("model.pt")``.
+"""
+
+from autorec_d2l.custom.fitting import fit
+from autorec_d2l.custom.model import Model, load
+from autorec_d2l.custom.ratings import Ratings, read_ratings
+
+__all__ = ["Model", "Ratings", "fit", "load", "read_ratings"]

@@ -1,0 +1,1 @@
+"""From a pinned, verified file to tables, splits, tensors and batches."""

@@ -1,0 +1,92 @@
+"""Split a table of ratings into training and test data, under d2l's name and in its modes."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from autorec_d2l.data.validation import check_ids, check_integer, check_pairs, column_of
+
+FOLDS = ("u1", "u2", "u3", "u4", "u5")
+
+
+def split_data_ml100k(
+    data: pd.DataFrame,
+    num_users: int,
+    num_items: int,
+    split_mode: str = "random",
+    test_ratio: float = 0.1,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split ratings into training and test data.
+
+    Args:
+        data: Ratings, with the columns ``user_id`` and ``item_id``, whole numbers from 1.
+        num_users: The highest ``user_id`` that there can be.
+        num_items: The highest ``item_id`` that there can be.
+        split_mode: What becomes test data.
+
+            ``random``
+                ``test_ratio`` of the rows, drawn with ``seed``.
+            ``seq-aware``
+                The last rating of each user, by the column ``timestamp``. Of several with the
+                same last timestamp it is the first row, as in d2l.
+            ``u1`` ... ``u5``
+                GroupLens' five folds: rows 1 to 20,000 of ``u.data`` are the test data of ``u1``,
+                and so on. They need the whole of MovieLens-100K.
+        test_ratio: The share of the test data, between 0 and 1; for ``random`` only.
+        seed: For ``random`` only. A seed names the same split on every machine.
+
+    Returns:
+        ``(train_data, test_data)``, whose rows keep their order and index.
+
+    Raises:
+        ValueError: An unknown mode, a ratio outside (0, 1), a fold of other data, a column that
+            is missing or no numbers, an id out of range, a pair that is there twice, and a part
+            that would be empty.
+
+    Example:
+        ``train_data, test_data = split_data_ml100k(data, 943, 1682, "u1")``
+    """
+    check_pairs(*check_ids(data, num_users, num_items))
+    if split_mode == "random":
+        is_test = _random(len(data), test_ratio, seed)
+    elif split_mode == "seq-aware":
+        is_test = _last_of_each_user(data)
+    elif split_mode in FOLDS:
+        is_test = _fold(len(data), split_mode)
+    else:
+        modes = ", ".join(("random", "seq-aware", *FOLDS))
+        raise ValueError(f"split_mode must be one of {modes}, got {split_mode!r}")
+    train_data, test_data = data[~is_test], data[is_test]
+    for part, rows in (("train", train_data), ("test", test_data)):
+        if rows.empty:
+            raise ValueError(f"the {part} part of {len(data):,} ratings is empty ({split_mode=})")
+    return train_data, test_data
+
+
+def _random(num_rows: int, test_ratio: float, seed: int) -> np.ndarray:
+    if not (isinstance(test_ratio, Real) and 0 < test_ratio < 1):
+        raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio!r}")
+    # RandomState, whose stream numpy has frozen, so that a seed names the same split for ever.
+    order = np.random.RandomState(check_integer(seed, "seed", 0)).permutation(num_rows)
+    return np.isin(np.arange(num_rows), order[: round(float(test_ratio) * num_rows)])
+
+
+def _last_of_each_user(data: pd.DataFrame) -> np.ndarray:
+    times = pd.Series(column_of(data, "timestamp"))
+    if times.isna().any():
+        raise ValueError(f"timestamp is missing in data.iloc[{int(times.isna().argmax())}]")
+    last = times.groupby(data["user_id"].to_numpy()).idxmax()
+    return np.isin(np.arange(len(data)), last)
+
+
+def _fold(num_rows: int, fold: str) -> np.ndarray:
+    if num_rows != 100_000:
+        raise ValueError(
+            f"split_mode {fold!r} is a fold of the 100,000 rows of MovieLens-100K, "
+            f"got {num_rows:,} rows; use 'random' for other data"
+        )
+    return np.arange(num_rows) // 20_000 == FOLDS.index(fold)

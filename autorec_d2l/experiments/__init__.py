@@ -1,0 +1,56 @@
+"""The study: how a comparison is made. The only place that knows statistics."""
+
+from autorec_d2l.experiments.autorec import D2L, Fit, fit_autorec, rating_matrix, score
+from autorec_d2l.experiments.baselines import (
+    fit_biases,
+    fit_dense_autorec,
+    fit_linear_autoencoder,
+    fit_mean,
+    fit_mf,
+)
+from autorec_d2l.experiments.ensembles import fit_weights, mix
+from autorec_d2l.experiments.networks import initialise, make_autorec, warm_start
+from autorec_d2l.experiments.results import agree, edges, read_results
+from autorec_d2l.experiments.statistics import (
+    bootstrap_users,
+    compare,
+    equivalent,
+    holm,
+    p_values,
+    paired_interval,
+)
+from autorec_d2l.experiments.sweeps import run_sweep
+from autorec_d2l.experiments.tuning import Parts, refit, split_parts, tune, tune_and_test
+
+__all__ = [
+    "D2L",
+    "Fit",
+    "Parts",
+    "agree",
+    "bootstrap_users",
+    "compare",
+    "edges",
+    "equivalent",
+    "fit_autorec",
+    "fit_biases",
+    "fit_dense_autorec",
+    "fit_linear_autoencoder",
+    "fit_mean",
+    "fit_mf",
+    "fit_weights",
+    "holm",
+    "initialise",
+    "make_autorec",
+    "mix",
+    "p_values",
+    "paired_interval",
+    "rating_matrix",
+    "read_results",
+    "refit",
+    "run_sweep",
+    "score",
+    "split_parts",
+    "tune",
+    "tune_and_test",
+    "warm_start",
+]

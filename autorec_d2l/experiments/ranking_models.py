@@ -1,0 +1,154 @@
+"""Models that give every item a score for every user, in one form, for :mod:`.ranking`.
+
+``ranker(train_data, sizes, seed, **settings)`` returns scores ``(num_users, num_items)``; only
+their order within a row means something.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from autorec_d2l.data.loaders import load_array
+from autorec_d2l.data.tensors import load_data_ml100k
+from autorec_d2l.evaluation import evaluating
+from autorec_d2l.experiments.autorec import fit_autorec
+from autorec_d2l.experiments.baselines import fit_mf
+from autorec_d2l.experiments.ranking_metrics import user_item_matrix
+from autorec_d2l.models import AutoRec
+from autorec_d2l.training.loop import L2Loss, train_recsys_rating
+
+Sizes = tuple[int, int]  # (num_users, num_items)
+
+
+def rank_popularity(
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, least: int = 1
+) -> torch.Tensor:
+    """Score an item by how many people gave it ``least`` stars or more: the same for everybody."""
+    return user_item_matrix(table, sizes, least).sum(0).float().expand(sizes)
+
+
+def rank_mf(
+    table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, **settings
+) -> torch.Tensor:
+    """Score by the stars that matrix factorization predicts."""
+    net: Any = fit_mf(table, None, sizes, num_epochs, seed, with_mean=True, **settings).net
+    with torch.no_grad():
+        biases = net.user_bias.weight + net.item_bias.weight.T  # (num_users, num_items)
+        return net.P.weight @ net.Q.weight.T + biases + net.mean
+
+
+def rank_autorec(
+    table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, mask: bool = True, **settings
+) -> torch.Tensor:
+    """Score by the stars that item-based AutoRec predicts; without ``mask``, zeros are targets.
+
+    Without the mask an empty cell is no longer a question but an answer, "not for me".
+    """
+    *_, inter_mat = load_data_ml100k(table, *sizes)  # (num_items, num_users)
+    if mask:
+        sparse: Any = fit_autorec(table, None, sizes, num_epochs, seed, **settings).net
+        net = AutoRec(sparse.encoder.bias.numel(), sizes[0])
+        net.load_state_dict(sparse.state_dict())
+    else:
+        net = _fit_unmasked(inter_mat, num_epochs, seed, **settings)
+    with evaluating(net):
+        return net(inter_mat).T
+
+
+def _fit_unmasked(inter_mat, num_epochs, seed, *, lr=0.002, wd=1e-5, dropout=0.05):
+    """Train AutoRec with d2l's settings on all cells."""
+    torch.manual_seed(seed)
+    net = AutoRec(500, inter_mat.shape[1], dropout)
+    forward = nn.Sequential(net.encoder, nn.Sigmoid(), net.dropout, net.decoder)
+    train_iter = load_array((inter_mat,), 256, seed=seed, last_batch="rollover")
+    trainer = torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd)
+    train_recsys_rating(
+        forward,
+        train_iter,
+        None,
+        L2Loss(),
+        trainer,
+        num_epochs,
+        [torch.device("cpu")],
+    )
+    return net
+
+
+def rank_ease(
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, least: int = 1
+) -> torch.Tensor:
+    """Score with :func:`ease`; ratings of ``least`` stars or more count as 1, all else as 0."""
+    return ease(user_item_matrix(table, sizes, least).double(), wd).float()
+
+
+def ease(liked: torch.Tensor, wd: float) -> torch.Tensor:
+    """Return the scores of EASE, ``(num_users, num_items)``: Steck (2019), equation 8.
+
+    A linear autoencoder without a hidden layer, whose weights from an item to itself are 0, so
+    that it cannot copy; the ridge solution with weight decay ``wd`` in closed form.
+    """
+    inverse = torch.linalg.inv(liked.T @ liked + wd * torch.eye(liked.shape[1]).to(liked))
+    weights = (-inverse / inverse.diagonal()).fill_diagonal_(0)  # (num_items, num_items)
+    return liked @ weights
+
+
+class MultVAE(nn.Module):
+    """A small variational autoencoder for rows of 0 and 1: Liang et al. (2018), section 2.
+
+    It returns log-probabilities of the items, ``(batch, num_items)``, and the divergence of the
+    latent code from a standard normal, ``(batch,)``. In evaluation mode the code is its mean.
+    """
+
+    def __init__(self, num_items: int, num_hidden: int = 200, num_latent: int = 64):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Dropout(0.5),
+            nn.Linear(num_items, num_hidden),
+            nn.Tanh(),
+            nn.Linear(num_hidden, 2 * num_latent),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(num_latent, num_hidden), nn.Tanh(), nn.Linear(num_hidden, num_items)
+        )
+
+    def forward(self, liked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read rows ``(batch, num_items)``."""
+        mean, log_var = self.encoder(nn.functional.normalize(liked)).chunk(2, dim=1)
+        noise = torch.randn_like(mean) if self.training else 0
+        code = mean + noise * (log_var / 2).exp()  # (batch, num_latent)
+        divergence = (mean**2 + log_var.exp() - log_var - 1).sum(1) / 2
+        return self.decoder(code).log_softmax(1), divergence
+
+
+def rank_mult_vae(
+    table: pd.DataFrame,
+    sizes: Sizes,
+    seed: int,
+    *,
+    num_epochs: int,
+    beta: float = 0.2,
+    least: int = 1,
+    lr: float = 0.002,
+) -> torch.Tensor:
+    """Score by the log-probabilities of :class:`MultVAE`, trained with Adam on batches of 100.
+
+    The weight of the divergence grows to ``beta`` over the first half of the epochs.
+    """
+    liked = user_item_matrix(table, sizes, least).float()
+    torch.manual_seed(seed)
+    net = MultVAE(sizes[1])
+    trainer = torch.optim.Adam(net.parameters(), lr=lr)
+    for epoch in range(num_epochs):
+        weight = beta * min(1, 2 * epoch / num_epochs)
+        for rows in load_array((liked,), 100, seed=seed + epoch):
+            log_probabilities, divergence = net(rows)
+            loss = (weight * divergence - (log_probabilities * rows).sum(1)).mean()
+            trainer.zero_grad()
+            loss.backward()
+            trainer.step()
+    with evaluating(net):
+        return net(liked)[0]

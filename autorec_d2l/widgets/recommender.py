@@ -1,0 +1,117 @@
+"""The live recommender: a user-based network, small enough to compute in the page."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from autorec_d2l.data.rating_scale import STARS
+from autorec_d2l.sparse import SparseAutoRec
+from autorec_d2l.widgets.fragment import Fragment, assemble
+
+LEVELS = 127  # of a signed byte, on either side of 0
+
+
+def live_recommender(
+    net: SparseAutoRec,
+    titles: Sequence[str],
+    num_ratings: torch.Tensor,
+    min_ratings: int = 20,
+    examples: Mapping[str, Mapping[int, int]] | None = None,
+) -> Fragment:
+    """Return a page in which a reader rates films, and sees stars and the top ten change at once.
+
+    Args:
+        net: User-based, one hidden layer of sigmoids, a linear output and ``column_means``. Its
+            weights are stored as bytes, see :func:`quantised`.
+        titles: Of every item, ``(num_items,)``; they are shown as text, whatever they hold.
+        num_ratings: How many ratings each item has, ``(num_items,)``.
+        min_ratings: Items with fewer are left out of the page.
+        examples: Names of people to start as, each with ratings ``{item_id: stars}``, ids from 1.
+
+    Raises:
+        ValueError: Another kind of network, sizes that differ, no item left, and an example's item
+            that is not in the page or whose rating is not 1 to 5 stars.
+    """
+    num_items = _check(net, titles, num_ratings)
+    kept = (torch.as_tensor(num_ratings) >= min_ratings).nonzero().squeeze(1)  # (num_kept,)
+    if not len(kept):
+        raise ValueError(f"none of {num_items} items has {min_ratings} ratings")
+    place = {item + 1: index for index, item in enumerate(kept.tolist())}
+    encoder, encoder_scale = to_bytes(net.encoder.weight[kept])
+    decoder, decoder_scale = to_bytes(net.decoder.weight[kept])
+    data = {
+        "titles": [str(titles[item]) for item in kept.tolist()],
+        "counts": torch.as_tensor(num_ratings)[kept].tolist(),
+        "numHidden": net.encoder.weight.shape[1],
+        "damping": net.damping,
+        "examples": [
+            {"name": name, "ratings": _places(ratings, place)}
+            for name, ratings in (examples or {}).items()
+        ],
+        "encoder": _base64(encoder),
+        "decoder": _base64(decoder),
+        "encoderScale": _base64(encoder_scale),
+        "decoderScale": _base64(decoder_scale),
+        "encoderBias": _base64(net.encoder.bias),
+        "decoderBias": _base64(net.decoder.bias[kept]),
+        "means": _base64(net.column_means[kept]),  # type: ignore[index]  # it has them: _check
+    }
+    fallback = "Here a recommender lives in the page: rate a few films, and it answers at once."
+    return assemble("recommender", fallback, ["network", "search", "recommender"], data)
+
+
+def quantised(net: SparseAutoRec) -> SparseAutoRec:
+    """Return a copy whose weights are those of the page: whole multiples of a scale, per item."""
+    net = copy.deepcopy(net)
+    with torch.no_grad():
+        for weight in (net.encoder.weight, net.decoder.weight):
+            levels, scale = to_bytes(weight)
+            weight.copy_(levels * scale[:, None])
+    return net
+
+
+def to_bytes(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return int8 levels, ``(num_items, num_hidden)``, and a scale for each row; their product.
+
+    The largest weight of a row becomes 127 levels, so that no weight is off by more than half a
+    level, 1/254 of the largest.
+    """
+    weight = weight.detach().cpu()
+    scale = weight.abs().amax(1) / LEVELS  # (num_items,)
+    levels = (weight / scale.clamp(min=1e-30)[:, None]).round()
+    return levels.to(torch.int8), scale
+
+
+def _check(net: SparseAutoRec, titles: Sequence[str], num_ratings: torch.Tensor) -> int:
+    """Return the number of items, or say which network the page cannot compute."""
+    if not isinstance(net, SparseAutoRec) or net.column_means is None or len(net.more):
+        raise ValueError(
+            "the page computes a SparseAutoRec with one hidden layer and column_means: "
+            "fit_autorec(..., user_based=True, subtract_means=True)"
+        )
+    if net.activation is not torch.sigmoid or net.output is not torch.positive:
+        raise ValueError("the page computes a sigmoid and a linear output, no other functions")
+    num_items = net.decoder.out_features
+    for name, values in (("titles", titles), ("num_ratings", num_ratings)):
+        if len(values) != num_items:
+            raise ValueError(f"{name} must be {num_items}, one an item, got {len(values)}")
+    return num_items
+
+
+def _places(ratings: Mapping[int, int], place: Mapping[int, int]) -> list[list[int]]:
+    """Return an example's ratings by their places in the page."""
+    for item_id, stars in ratings.items():
+        if item_id not in place:
+            raise ValueError(f"item {item_id} of an example is not in the page")
+        STARS.check(torch.tensor([float(stars)]), "an example's ratings")
+    return [[place[item_id], int(stars)] for item_id, stars in ratings.items()]
+
+
+def _base64(tensor: torch.Tensor) -> str:
+    """Return a tensor's bytes, little-endian, as text."""
+    array = tensor.detach().cpu().contiguous().numpy()
+    return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()

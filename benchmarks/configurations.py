@@ -1,0 +1,140 @@
+"""The contestants of `train_time.py` and `train_time_gpu.py`: what each trains, and how."""
+
+import time
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+import autorec_d2l as d2l
+from autorec_d2l import sparse
+from autorec_d2l.data.rating_scale import STARS
+
+CHOSEN = {"batch_size": 128, "lr": 0.004, "dropout": 0.3, "input_dropout": 0.1}  # by --tune
+
+
+class Autocast(torch.nn.Module):
+    """A network whose matrix products run in bfloat16."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, ratings):
+        with torch.autocast(ratings.device.type, dtype=torch.bfloat16):
+            return self.net(ratings)
+
+
+def load_matrices(data_name, split, validation=False):
+    """Return training and held-out part, each as `(RatingMatrix, dense matrix)`, by item."""
+    data, *sizes = d2l.read_data_ml1m() if data_name == "1m" else d2l.read_data_ml100k()
+    parts = d2l.split_data_ml100k(data, *sizes, seed=split)
+    if validation:
+        parts = d2l.split_data_ml100k(parts[0], *sizes, seed=1000 + split)
+    matrices = []
+    for part in parts:
+        users, items, stars, inter = d2l.load_data_ml100k(part, *sizes)
+        matrices.append((sparse.RatingMatrix(items, users, stars, tuple(inter.shape)), inter))
+    return matrices
+
+
+def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN, device="cpu"):
+    """Train one arm; return its history with `total_seconds`, evaluation included, by epoch.
+
+    The training rows lie on the device from the start.
+    """
+    device, is_sparse = torch.device(device), "sparse" in arm
+    train, test = (matrix if is_sparse else inter for matrix, inter in matrices)
+    torch.manual_seed(seed)
+    net = make_net(arm, train.shape[1], fast).to(device)
+    train_iter, test_iter = loaders(arm, data_name, train.to(device), seed, fast)
+    evaluate = sparse.evaluator_sparse if is_sparse else d2l.evaluator
+    seconds = []
+
+    def timed(*arguments):
+        start = time.perf_counter()
+        rmse = evaluate(*arguments)
+        seconds.append(time.perf_counter() - start)
+        return rmse
+
+    if data_name == "1m":
+        loss, trainer, scheduler = papers_objective(net, matrices[0][0], epochs, len(train_iter))
+    else:
+        loss, trainer, scheduler = d2ls_objective(arm, net, train.shape[1], fast)
+    history = d2l.train_recsys_rating(
+        net, train_iter, test_iter, loss, trainer, epochs, [device], timed, test, scheduler,
+        scale=None if is_sparse else STARS, verbose=False,
+    )  # fmt: skip
+    return history.assign(total_seconds=history["seconds"].to_numpy().cumsum() + np.cumsum(seconds))
+
+
+def make_net(arm, num_users, fast):
+    """Return the network of an arm."""
+    quick = "quick" in arm or "fast" in arm
+    if "fast" in arm:
+        return sparse.SparseAutoRec(
+            500,
+            num_users,
+            fast["dropout"],
+            input_dropout=fast["input_dropout"],
+            output=STARS.bounded,
+            quick_dropout=quick,
+        )
+    if "sparse" in arm:
+        return sparse.SparseAutoRec(500, num_users, quick_dropout=quick)
+    net = d2l.AutoRec(500, num_users)
+    return Autocast(net) if "bfloat16" in arm else net
+
+
+def batch_size_of(arm, data_name, fast):
+    """Return how many rows a batch of an arm has."""
+    if data_name == "1m":
+        return 512
+    return fast["batch_size"] if "fast" in arm else 256
+
+
+def loaders(arm, data_name, train, seed, fast):
+    """Return what goes through the training rows in training, and in evaluation."""
+    batch_size = batch_size_of(arm, data_name, fast)
+    if arm.startswith("PyTorch"):
+        workers = 4 if "4 workers" in arm else 0
+        return (
+            DataLoader(train, batch_size, shuffle=True, num_workers=workers),
+            DataLoader(train, 1024, num_workers=workers),
+        )
+    # d2l's setting where all other settings are d2l's; the others were chosen without it.
+    last_batch = "keep" if data_name == "1m" or "fast" in arm else "rollover"
+    return (
+        d2l.load_array((train,), batch_size, seed=seed, last_batch=last_batch),
+        d2l.load_array((train,), 1024, is_train=False),
+    )
+
+
+def d2ls_objective(arm, net, num_users, fast):
+    """Return loss and Adam as in d2l, and no schedule."""
+    is_ours = arm.startswith("ours")
+    cells = batch_size_of(arm, "100k", fast) * num_users
+    trainer = torch.optim.Adam(
+        net.parameters(),
+        lr=fast["lr"] if "fast" in arm else 0.002,
+        weight_decay=1e-5,
+        fused=True if is_ours else None,
+    )
+    return sparse.HalfSumOfSquares(cells) if is_ours else d2l.L2Loss(), trainer, None
+
+
+def papers_objective(net, train, epochs, num_batches):
+    """Return loss, Adam and one-cycle rate for half the sum of squares + 50 (|V|^2 + |W|^2).
+
+    That is the sum over an epoch: each batch has its share of the penalty.
+    """
+    net.dropout.p = 0.0
+    torch.nn.init.constant_(net.decoder.bias, float(train.values.mean()))
+    weights = [parameter for parameter in net.parameters() if parameter.dim() == 2]
+    biases = [parameter for parameter in net.parameters() if parameter.dim() == 1]
+    groups = [{"params": weights, "weight_decay": 100.0 / num_batches}, {"params": biases}]
+    trainer = torch.optim.Adam(groups, lr=0.002, fused=True)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        trainer, 0.002, epochs=epochs, steps_per_epoch=num_batches
+    )
+    return sparse.HalfSumOfSquares(1), trainer, scheduler

@@ -1,0 +1,102 @@
+"""Run the lone files, each alone in an empty folder, and print their sizes and seconds.
+
+    python benchmarks/standalone_notebooks.py [movielens scale ...]    all unless some are named
+
+The environment is as bare as Colab's would be: no repository, no variable of ours, a package index.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import standalone_notebooks  # noqa: E402
+
+PACKAGES = ["numpy", "pandas", "matplotlib", "tqdm", "ipykernel"]
+MOST_BYTES = 3_000_000
+
+
+class BareEnvironment:
+    """A virtual environment with nothing but `PACKAGES` and torch, and a kernel in it."""
+
+    def __init__(self, folder):
+        venv.create(folder / "venv", with_pip=True)
+        self.python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+        ours = ("AUTOREC_D2L_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL")
+        self.environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        self.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # no data that others fetched
+        requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+        self.pip("install", re.search(r"^torch==\S+", requirements, re.MULTILINE)[0], *PACKAGES)
+        self.packages = self.frozen()
+        spec = {
+            "argv": [str(self.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": "bare",
+            "language": "python",
+        }
+        (folder / "kernels" / "bare").mkdir(parents=True)
+        (folder / "kernels" / "bare" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+        os.environ["JUPYTER_PATH"] = str(folder)  # where the client looks for the kernel
+
+    def pip(self, *arguments):
+        command = [self.python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
+        return subprocess.run(
+            command, env=self.environ, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def frozen(self):
+        return set(re.findall(r"^[\w.-]+", self.pip("freeze"), re.MULTILINE))
+
+    def run(self, nb):
+        """Run a notebook in an empty folder, then take away what it installed."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                resources = {"metadata": {"path": folder}}
+                client = NotebookClient(nb, kernel_name="bare", timeout=1200, resources=resources)
+                client.execute(env=self.environ)
+        finally:
+            if added := self.frozen() - self.packages:
+                self.pip("uninstall", "-y", *added)
+
+
+def main():
+    """Run the named lone files, or all; return 1 if one failed or is too large."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="default: every chapter")
+    names = parser.parse_args().names or [p.stem for p in sorted((ROOT / "book").glob("*.ipynb"))]
+    failures = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        chapters = [ROOT / "book" / f"{name}.ipynb" for name in names]
+        standalone_notebooks.write(ROOT, chapters, Path(scratch, "lone"))
+        bare = BareEnvironment(Path(scratch))
+        for name in names:
+            path, start = Path(scratch, "lone", f"{name}.ipynb"), time.perf_counter()
+            size, fault = path.stat().st_size, ""
+            try:
+                bare.run(nbformat.read(path, as_version=4))
+            except CellExecutionError as error:
+                if error.ename == "DataUnavailableError":  # MovieLens-1M is in no package
+                    print(f"{name}: not run to its end, {error.evalue}")
+                    continue
+                fault = f": FAILED\n{error}"
+            if size > MOST_BYTES:
+                fault += f": larger than {MOST_BYTES:,} bytes"
+            failures += bool(fault)
+            seconds = time.perf_counter() - start
+            print(f"{name:24}{size / 1000:8.0f} kB{seconds:8.1f} s{fault}", flush=True)
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,348 @@
+"""The built book: strict, complete, readable offline, by everyone, on any screen, light and dark.
+
+The book is built once, from scratch. Set AUTOREC_D2L_REQUIRE_BROWSER=1 where a browser must be
+there; elsewhere its tests are skipped without one.
+"""
+
+import functools
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import AXE, OVERFLOW, visit
+from playwright.sync_api import TimeoutError
+
+import autorec_d2l
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """Build the book as a reader would, but strictly and elsewhere; return its log and HTML."""
+    out = tmp_path_factory.mktemp("book")
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", out]
+    done = subprocess.run(
+        [*command, "-W", "--keep-going"], capture_output=True, text=True, encoding="utf-8"
+    )
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log[-5000:]
+    return log, out / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def html(build):
+    return build[1]
+
+
+def pages(html):
+    return sorted(path for path in html.rglob("*.html") if "_static" not in path.parts)
+
+
+class Page(HTMLParser):
+    """The tags, ids and title of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.title, self.in_title = [], set(), "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append((tag, attrs))
+        self.ids |= {attrs.get("id"), attrs.get("name")}
+        self.in_title = tag == "title" and not self.title
+
+    def handle_data(self, data):
+        self.title += data if self.in_title else ""
+
+    def handle_endtag(self, tag):
+        self.in_title = False
+
+
+@functools.cache  # most links lead to pages that have been read before
+def parsed(text):
+    return Page(text)
+
+
+def page_at(path):
+    return parsed(path.read_text(encoding="utf-8"))
+
+
+def static_faults(path):
+    """Return what is wrong with a page as it lies on the disk."""
+    page = page_at(path)
+    rel = [attrs.get("rel", "") for tag, attrs in page.tags if tag == "link"]
+    if not page.title.strip():
+        yield "no title"
+    if not any("icon" in one for one in rel):
+        yield "no favicon"
+    if dict(page.tags).get("html", {}).get("lang") != "en":
+        yield "no language"
+    fields = [attrs for tag, attrs in page.tags if tag == "input" and attrs.get("name") == "q"]
+    if len(fields) > 1 and path.name != "search.html":
+        yield "two search fields"
+    for tag, attrs in page.tags:
+        target = attrs.get("src") or (attrs.get("href") if tag in {"link", "a"} else None) or ""
+        remote = urlsplit(target).scheme not in {"", "data"} or target.startswith("//")
+        if remote and tag != "a":
+            yield f"loads {target}"
+        if tag == "img" and not attrs.get("alt"):
+            yield f"no alternative text: {target}"
+        if target and not remote and (missing := missing_target(path, target)):
+            yield f"leads nowhere: {missing}"
+
+
+def missing_target(path, target):
+    """Return a relative address of a page if its file or its anchor does not exist."""
+    parts = urlsplit(target)
+    if parts.scheme == "data" or target == "#":
+        return None
+    there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+    if not there.exists():
+        return target
+    if parts.fragment and there.suffix == ".html":
+        return None if unquote(parts.fragment) in page_at(there).ids else target
+    return None
+
+
+def test_no_warning(build):
+    assert re.findall(r".*\b(?:WARNING|ERROR)\b.*", build[0]) == []
+
+
+def test_every_page_is_there(html):
+    names = {str(path.relative_to(html)) for path in pages(html)}
+    toc = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert names >= {f"{name}.html" for name in toc} | {"index.html", "search.html"}
+
+
+def test_every_chapter_offers_its_lone_file(html):
+    for chapter in (ROOT / "book").glob("*.ipynb"):
+        page = page_at((html / "book" / chapter.name).with_suffix(".html"))
+        offered = {attrs.get("href") for tag, attrs in page.tags if tag == "a"}
+        assert f"../lone/{chapter.name}" in offered
+        assert not any("_sources" in (href or "") for href in offered)
+        assert (html / "lone" / chapter.name).is_file()
+
+
+def test_pages_as_they_lie_on_the_disk(html):
+    faults = [f"{path.name}: {fault}" for path in pages(html) for fault in static_faults(path)]
+    assert not faults, "\n".join(faults)
+
+
+def test_every_public_name_is_in_the_library_reference(html):
+    ids = page_at(html / "book" / "api.html").ids
+    public = {name: getattr(autorec_d2l, name) for name in autorec_d2l.__all__}
+    described = {f"{thing.__module__}.{name}" for name, thing in public.items() if callable(thing)}
+    assert described - ids == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("<title>x</title>", "", "no title"),
+        ('rel="icon"', 'rel="next"', "no favicon"),
+        (' lang="en"', "", "no language"),
+        ("<p>", '<input name="q"><input name="q">', "two search fields"),
+        ("<p>", '<script src="https://example.org/x.js">', "loads https://example.org/x.js"),
+        ("<p>", '<link href="//example.org/x.css">', "loads //example.org/x.css"),
+        ("<p>", '<img src="x.svg">', "no alternative text: x.svg"),
+        ("<p>", '<a href="gone.html">', "leads nowhere: gone.html"),
+        ("<p>", '<a href="#gone">', "leads nowhere: #gone"),
+    ],
+)
+def test_static_faults_are_noticed(tmp_path, old, new, fault):
+    sound = '<html lang="en"><title>x</title><link rel="icon" href="x.svg"><p>'
+    (tmp_path / "x.svg").touch()
+    path = tmp_path / "x.html"
+    path.write_text(sound, encoding="utf-8")
+    assert list(static_faults(path)) == []
+    path.write_text(sound.replace(old, new), encoding="utf-8")
+    assert list(static_faults(path)) == [fault]
+
+
+# In a browser.
+
+
+# Equations that did not come out: left as TeX, an error, or an unknown command in red.
+EQUATIONS = """async () => {
+    const maths = [...document.querySelectorAll('.math')];
+    if (maths.length) await MathJax.startup.promise;
+    const broken = '[data-mml-node=merror], [data-mml-node=mtext][fill=red]';
+    return maths.filter(e => !e.querySelector('mjx-container') || e.querySelector(broken))
+                .map(e => 'equation: ' + e.textContent.slice(0, 80));
+}"""
+
+# Code that is cut off at the edge of its box, also where it is folded.
+WIDE_CODE = """() => {
+    document.querySelectorAll('main details').forEach(e => e.open = true);
+    return [...document.querySelectorAll('main .cell_input pre')]
+        .filter(e => e.scrollWidth > e.clientWidth + 1)
+        .map(e => 'code is cut off: ' + e.textContent.slice(0, 60));
+}"""
+
+IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' + e.src)"""
+
+# The theme follows the system, and figures, which are drawn on white, turn over with it.
+THEME = "scheme => document.documentElement.dataset.theme === scheme"
+FIGURES = """scheme => [...document.querySelectorAll('.cell_output img')]
+    .filter(e => getComputedStyle(e).filter.includes('invert') !== (scheme === 'dark'))
+    .map(e => `figure is not drawn for ${scheme}: ${e.alt}`)"""
+
+# Contrast takes axe long, and depends on no more than this: of all text that can be seen, one
+# piece of each kind is left to be judged, and what stands beside a link, which must differ from it.
+MANY = "main *"
+ONE_OF_EACH = """many => {
+    const kinds = new Set();
+    const ground = e => {
+        const own = getComputedStyle(e).backgroundColor;
+        return own === 'rgba(0, 0, 0, 0)' && e.parentElement ? ground(e.parentElement) : own;
+    };
+    const speaks = e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    const seen = [...document.querySelectorAll(many)].filter(e => e.checkVisibility());
+    const besideLink = e => e.closest('p, li, td')?.querySelector('a');
+    for (const e of seen.filter(e => speaks(e) && !besideLink(e))) {
+        const {color, fontSize, fontWeight} = getComputedStyle(e);
+        const kind = [color, ground(e), fontSize, fontWeight].join();
+        e.style.visibility = kinds.has(kind) ? 'hidden' : 'visible';
+        kinds.add(kind);
+    }
+}"""
+ALL_AGAIN = """many => document.querySelectorAll(many)
+    .forEach(e => { e.style.visibility = ''; })"""
+COLOURS = ["color-contrast", "link-in-text-block"]
+BY_LIGHT = {"runOnly": COLOURS}
+IN_ANY_LIGHT = {"rules": {rule: {"enabled": False} for rule in COLOURS}}
+
+LOOKS = {1280: ("light", "dark"), 390: ("light", "dark")}  # a page is loaded once a width
+ONE_LOOK = {1280: ("light",)}
+
+
+def live_faults(browser, path, looks=LOOKS):
+    """Return what is wrong with a page in the browser."""
+    found = []
+    for width, schemes in looks.items():
+        page, faults = visit(browser, path, schemes[0], width)
+        faults += page.evaluate(EQUATIONS) + page.evaluate(IMAGES)
+        page.evaluate(Axe().axe_script)
+        # Colours change at once, and what is unfolded is there at once, not paler at first.
+        page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            faults += [f"{fault} ({scheme})" for fault in faults_of_look(page, scheme, width)]
+        page.context.close()
+        found += [f"{fault} ({width} px)" for fault in faults]
+    return found
+
+
+def faults_of_look(page, scheme, width):
+    """Return what is wrong with a page that is there, in one light and one width."""
+    try:
+        page.wait_for_function(THEME, arg=scheme, timeout=5000)
+    except TimeoutError:
+        yield "the theme does not follow the system"
+    yield from page.evaluate(FIGURES, scheme) + page.evaluate(OVERFLOW)
+    if width >= 1280:
+        yield from page.evaluate(WIDE_CODE)
+    page.evaluate(ONE_OF_EACH, MANY)
+    rules = page.evaluate(AXE, BY_LIGHT)
+    page.evaluate(ALL_AGAIN, MANY)
+    if scheme == "light":
+        rules += page.evaluate(AXE, IN_ANY_LIGHT)
+    yield from (f"{rule}: {nodes}" for rule, nodes in rules)
+
+
+def test_pages_in_the_browser(html, browser):
+    faults = [
+        f"{path.name}: {fault}"
+        for path in pages(html)
+        if path != html / "index.html"  # which only leads on
+        for fault in live_faults(browser, path)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+UNPRINTED = """() => [...document.querySelectorAll('.bd-content *')].filter(
+    e => e.matches('details > :not(summary), .toggle-hidden > :not(.admonition-title)')
+        && !e.checkVisibility({visibilityProperty: true})
+      || e.matches('pre, table, img') && e.getBoundingClientRect().right > innerWidth + 1
+).map(e => e.outerHTML.slice(0, 80))"""
+
+
+def test_a_chapter_on_paper_is_whole_and_the_first_key_skips_the_contents(html, browser):
+    page, _ = visit(browser, html / "book" / "autorec.html", width=718)  # A4 with margins
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
+    assert page.evaluate(UNPRINTED) != []  # on the screen solutions are folded
+    page.emulate_media(media="print")
+    assert page.evaluate(UNPRINTED) == []
+    page.context.close()
+
+
+def test_figures_are_where_they_are_looked_for(html, browser):
+    """Else no figure could be drawn wrongly."""
+    chapter = json.loads((ROOT / "book" / "mf.ipynb").read_text(encoding="utf-8"))
+    outputs = [output for cell in chapter["cells"] for output in cell.get("outputs", [])]
+    drawn = sum("image/png" in output.get("data", {}) for output in outputs)
+    page, _ = visit(browser, html / "book" / "mf.html")
+    assert page.locator(".cell_output img").count() == drawn > 0
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        ('<script src="https://example.org/x.js"></script>', "asked for https://example.org/x.js"),
+        ("<script>null.x</script>", "script error: Cannot read properties of null"),
+        ("<script>console.error('no')</script>", "console: no"),
+        (r'<span class="math">\(\nosuchmacro\)</span>', r"equation: \nosuchmacro"),
+        (r'<span class="math">\(\frac{1\)</span>', "equation: "),
+        ('<div class="math">plain</div>', "equation: plain"),
+        ('<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">', "no alt: data:"),
+        ('<p style="width: 2000px">wide</p>', "page is "),
+        (
+            '<details><summary>Code</summary><div class="cell_input">'
+            f'<pre style="overflow: auto; width: 80ch">{"x" * 99}</pre></div></details>',
+            "code is cut off: xxx",
+        ),
+        ('<p style="color: #eee; background: #fff">pale</p>', "color-contrast"),
+        (
+            '<div class="highlight"><span>one</span><span style="color: #eee">two</span></div>',
+            "color-contrast",
+        ),
+        (  # within one of many, and after one that nobody sees
+            '<div class="highlight" style="color: #eee"><b hidden><span>none</span></b>'
+            '<span style="color: #000">one</span>'
+            '<span style="color: #000"> <span style="color: #eee">two</span></span></div>',
+            "color-contrast",
+        ),
+        (
+            "<p>text</p><p>text beside a "
+            '<a href="#" style="color: #333; text-decoration: none">link</a></p>',
+            "link-in-text-block",
+        ),
+        ("<script>document.documentElement.dataset.theme = 'x'</script>", "the theme does not"),
+        (
+            '<div class="cell_output"><img alt="x" style="filter: invert(1)"'
+            ' src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></div>',
+            "figure is not drawn for light: x",
+        ),
+    ],
+)
+def test_live_faults_are_noticed(html, browser, tmp_path, broken, fault):
+    """A page is sound, then broken in one place."""
+    mathjax = (html / "_static" / "tex-svg-full.js").as_uri()
+    sound = f"""<!DOCTYPE html><html lang="en" data-theme="light"><head><title>x</title>
+        <meta name="viewport" content="width=device-width"><script src="{mathjax}"></script></head>
+        <body><main><h1>x</h1><span class="math">\\(\\boldsymbol{{x}}\\)</span>HERE</main></body>"""
+    path = tmp_path / "x.html"
+    path.write_text(sound.replace("HERE", ""), encoding="utf-8")
+    assert live_faults(browser, path, ONE_LOOK) == []
+    path.write_text(sound.replace("HERE", broken), encoding="utf-8")
+    assert any(found.startswith(fault) for found in live_faults(browser, path, ONE_LOOK))

@@ -1,0 +1,118 @@
+"""What the front doors say is what the code does and the results are."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autorec_d2l import experiments
+
+ROOT = Path(__file__).parents[2]
+README, INDEX = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "book/index.md")
+)
+
+
+def test_the_example_runs_and_trains():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(example, names)
+    assert len(names["history"]) == 25
+    assert 0.88 < names["history"].test_rmse.iloc[-1] < 0.92
+
+
+def test_the_links_lead_somewhere():
+    targets = re.findall(r"\]\((?!http)([^)]+)\)|src=\"(?!http)([^\"]+)\"", README)
+    assert targets
+    for target in map("".join, targets):
+        assert (ROOT / target).exists(), target
+
+
+def measured(name, column="test_rmse", **wanted):
+    """Mean and standard deviation over the splits in a results file."""
+    table = experiments.read_results(name)
+    for key, value in wanted.items():
+        table = table[table[key] == value]
+    by_split = table.groupby("split")[column].mean()
+    assert len(by_split) == 5
+    return f"{by_split.mean():.3f}", f"{by_split.std():.3f}"
+
+
+ROWS = {  # label at the front doors: model in comparison.csv
+    "Matrix factorization, d2l's settings": "MF, d2l's settings",
+    "Matrix factorization, d2l's settings, stopped on validation": (
+        "MF, d2l's settings, stopped on validation"
+    ),
+    "Matrix factorization with global mean, tuned": "MF with global mean, tuned",
+    "AutoRec, d2l's settings": "AutoRec, d2l's settings",
+    "AutoRec, d2l's settings, stopped on validation": (
+        "AutoRec, d2l's settings, stopped on validation"
+    ),
+    "AutoRec, tuned": "AutoRec, tuned",
+    "AutoRec, bounded output and more dropout, tuned": "AutoRec, improved",
+    "Bayesian factorization (myfm), tuned": "Bayesian factorisation (myfm)",
+    "Average of three item-based and three user-based AutoRecs": "average, three and three",
+    "Blend of several families": "blend",
+}
+
+
+@pytest.mark.parametrize("label", ROWS)
+@pytest.mark.parametrize("door", [README, INDEX], ids=["README.md", "index.md"])
+def test_the_table_of_results(door, label):
+    mean, std = measured("comparison.csv", "rmse", protocol="random", model=ROWS[label])
+    assert f"| {label} | {mean} ± {std} |" in door
+
+
+@pytest.mark.parametrize("door", [README, INDEX], ids=["README.md", "index.md"])
+def test_the_story_of_the_table(door):
+    """Each difference that the front doors name, with the interval that they print."""
+    table = experiments.read_results("comparison.csv")
+    table = table[table["protocol"] == "random"]
+    rmse = table.pivot(index="split", columns="model", values="rmse")
+    stopped = "AutoRec, d2l's settings, stopped on validation"
+    mf, autorec = "MF, d2l's settings", "AutoRec, d2l's settings"
+    for worse, better, sentence in (
+        (mf, autorec, "better than matrix factorization by {} stars"),
+        (autorec, stopped, "it gains {} more"),
+        (mf, f"{mf}, stopped on validation", "is worth {} to matrix factorization"),
+    ):
+        mean, half_width = experiments.paired_interval(rmse[worse] - rmse[better])
+        assert sentence.format(f"{mean:.3f} ± {half_width:.3f}") in door
+    gain = experiments.paired_interval(rmse[autorec] - rmse[stopped])[0]
+    rest = experiments.paired_interval(rmse[stopped] - rmse["AutoRec, tuned"])[0]
+    assert 0.15 < rest / gain < 0.25  # "a fifth of that"
+    single = [name for name in rmse if name != "blend" and "average" not in name]
+    for member in single:
+        mean, half_width = experiments.paired_interval(rmse["blend"] - rmse[member])
+        assert mean + half_width < 0, member
+    bayes = rmse["Bayesian factorisation (myfm)"]
+    assert bayes.mean() < rmse["AutoRec, improved"].mean()  # "at least as good as the best"
+    assert rmse["AutoRec, improved"].mean() < rmse["AutoRec, tuned"].mean()
+    epochs = table[table["model"] == stopped]["epochs"].mean()
+    assert 1.6 < epochs / 25 < 2.4  # "about twice"
+
+
+@pytest.mark.parametrize("model", ["I-AutoRec", "U-AutoRec"])
+def test_the_results_on_movielens_1m(model):
+    mean, std = measured("paper_ml1m.csv", "rmse", model=model)
+    assert f"{model} {mean} ± {std} (published" in README
+
+
+def test_the_table_of_seconds():
+    table = experiments.read_results("train_time.csv")
+    last = table[(table["epoch"] == 25) & (table["cores"] == 2)].groupby("arm")
+    seconds, rmse = last["total_seconds"].median(), last["test_rmse"].mean()
+    rows = re.findall(r"^\| ([^|]+) \| (\d+\.\d) \| (0\.\d+) \|$", README, re.MULTILINE)
+    assert len(rows) == 5
+    for arm, of_arm, error in rows:
+        assert (of_arm, error) == (f"{seconds[arm]:.1f}", f"{rmse[arm]:.3f}")
+    one, two = (seconds[f"ours, sparse, busy, {threads}"] for threads in ("1 thread", "2 threads"))
+    assert 2.2 < two / one < 2.8
+    assert f"two and a half times as long ({two:.1f} s against {one:.1f} s)" in README
+
+
+def test_the_cost_at_the_size_of_movielens_10m():
+    table = experiments.read_results("scale.csv").set_index(["experiment", "size", "form"])
+    sparse, dense = (table.loc["movielens", "10M", form] for form in ("sparse", "dense"))
+    cost = f"{sparse.seconds:.1f} s and at most {sparse.peak_bytes / 1e9:.1f} GB"
+    assert f"takes {cost}, against {dense.seconds:.0f} s with dense batches" in README

@@ -1,0 +1,29 @@
+"""The page of run times says what its results file says."""
+
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSION = runpy.run_path(str(ROOT / "book" / "_ext" / "run_times.py"))
+FILE = """\
+# command: python benchmarks/run_times.py
+# machine: a processor, 2 cores
+chapter,seconds
+mf,12.34
+autorec,30.4
+"""
+
+
+def test_the_page_shows_each_chapter_the_sum_and_the_environment():
+    text = EXTENSION["tables"](FILE)
+    assert "| {doc}`mf` | 12 |\n| {doc}`autorec` | 30 |\n| **all 2** | **43** |" in text
+    assert "| machine | a processor, 2 cores |" in text
+    assert EXTENSION["MARK"] in (ROOT / "book" / "run_times.md").read_text(encoding="utf-8")
+
+
+def test_a_measured_file_has_every_chapter():
+    path = ROOT / EXTENSION["FILE"]
+    chapters = {chapter.stem for chapter in (ROOT / "book").glob("*.ipynb")}
+    if path.exists():
+        text = EXTENSION["tables"](path.read_text(encoding="utf-8"))
+        assert {name for name in chapters if f"{{doc}}`{name}`" not in text} == set()

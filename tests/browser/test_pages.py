@@ -1,0 +1,652 @@
+"""The fragments in a browser: they compute what PyTorch computes, offline, for every reader."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from browser import AXE, OVERFLOW, visit
+
+import autorec_d2l as d2l
+from autorec_d2l import experiments, widgets
+from autorec_d2l.widgets.fragment import assemble
+from autorec_d2l.widgets.recommender import to_bytes
+from autorec_d2l.recommend import fold_in
+from autorec_d2l.sparse import SparseAutoRec
+
+DOCUMENT = """<!DOCTYPE html><html lang="en"{root}><head><meta charset="utf-8"><title>x</title>
+<meta name="viewport" content="width=device-width"></head><body{body}><main><h1>x</h1>
+{html}</main></body></html>"""
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Return a function that opens fragments from the disk; the page must stay without fault."""
+    opened = []
+
+    def open_page(*fragments, root="", body="", **how):
+        html = "\n".join(fragment.html for fragment in fragments)
+        path = tmp_path / f"page{len(opened)}.html"
+        path.write_text(DOCUMENT.format(root=root, body=body, html=html), encoding="utf-8")
+        page, faults = visit(browser, path, **how)
+        page.set_default_timeout(5000)
+        opened.append((page, faults))
+        return page
+
+    yield open_page
+    for page, faults in opened:
+        assert page.evaluate(OVERFLOW) + faults == []
+        page.context.close()
+
+
+# The live recommender.
+
+
+def small_network(num_items=30, num_hidden=4):
+    """Return a user-based network whose weights matter, as those of training do."""
+    generator = torch.Generator().manual_seed(0)
+    means = 2.5 + 2 * torch.rand(num_items, generator=generator)
+    net = SparseAutoRec(num_hidden, num_items, column_means=means)
+    with torch.no_grad():
+        for layer in (net.encoder, net.decoder):
+            layer.weight.normal_(0, 0.4, generator=generator)
+            layer.bias.normal_(0, 0.1, generator=generator)
+    return net
+
+
+def small_page(titles=None, **options):
+    net = small_network()
+    titles = titles or [f"Film number {item} ({1960 + item})" for item in range(1, 31)]
+    return widgets.live_recommender(net, titles, torch.full((30,), 50), **options)
+
+
+@pytest.fixture(scope="module")
+def live(ml100k):
+    """Return `(fragment, net, titles, counts)` of MovieLens, trained as the chapter trains it."""
+    data, *sizes = ml100k
+    train_data, _ = d2l.split_data_ml100k(data, *sizes, seed=0)
+    fit = experiments.fit_autorec(
+        train_data,
+        None,
+        sizes,
+        8,
+        0,
+        user_based=True,
+        subtract_means=True,
+        num_hidden=100,
+        batch_size=64,
+        lr=0.003,
+    )
+    items = d2l.read_items_ml100k()
+    titles = [f"{row.title} ({row.year})" for row in items.itertuples()]
+    counts = torch.bincount(torch.tensor(train_data["item_id"].to_numpy()), minlength=1683)[1:]
+    fragment = widgets.live_recommender(
+        fit.net, titles, counts, examples={"A fan": {50: 5, 181: 4}}
+    )
+    return fragment, fit.net, items["title"], counts
+
+
+OPTIONS = "#found [role=option]"
+READERS = [
+    {"Star Wars": (50, 5), "Empire Strikes Back": (172, 4), "Titanic": (313, 1)},
+    {"Fargo": (100, 5), "Pulp Fiction": (56, 5)},
+    {"Toy Story": (1, 2), "Sense and Sensibility": (275, 5), "Scream": (288, 1), "Alien": (183, 3)},
+]
+
+
+def answers(page):
+    """Return the list as it is read: titles and stars."""
+    rows = page.locator(".top li").all()
+    titles = [row.locator(".film").evaluate("e => e.firstChild.textContent") for row in rows]
+    return titles, [float(row.locator(".guess").inner_text().split()[0]) for row in rows]
+
+
+def by_mouse(page, words, stars):
+    page.get_by_role("combobox", name="Search").fill(words)
+    page.locator(OPTIONS).first.click()
+    page.locator(".rated li").first.get_by_label(f"{stars} star").first.click()
+
+
+def by_touch(page, words, stars):
+    page.get_by_role("combobox", name="Search").tap()
+    page.keyboard.type(words)
+    page.locator(OPTIONS).first.tap()
+    page.locator(".rated li").first.get_by_label(f"{stars} star").first.tap()
+
+
+def by_keyboard(page, words, stars):
+    while page.evaluate("focused().getAttribute('role')") != "combobox":
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.type(words)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")  # leads to the first star
+    page.keyboard.press("Space")
+    for _ in range(stars - 1):
+        page.keyboard.press("ArrowRight")
+
+
+FOCUSED = (
+    "window.focused = () => { let e = document.activeElement; "
+    "while (e.shadowRoot?.activeElement) e = e.shadowRoot.activeElement; return e; }"
+)
+
+
+@pytest.mark.parametrize(
+    ("rate", "how"),
+    [
+        (by_mouse, {"width": 1280}),
+        (by_keyboard, {"width": 1280}),
+        (by_touch, {"width": 390, "has_touch": True}),
+    ],
+)
+def test_it_says_what_pytorch_says(live, show, rate, how):
+    fragment, net, titles, counts = live
+    page = show(fragment, **how)
+    page.evaluate(FOCUSED)
+    for reader in READERS:
+        if page.get_by_role("button", name="Clear").is_visible():
+            page.get_by_role("button", name="Clear").click()
+        page.locator("body").evaluate("() => focused().blur()")
+        page.keyboard.press("Tab")
+        for words, (_, stars) in reader.items():
+            rate(page, words, stars)
+        shown, stars = answers(page)
+        expected = fold_in(net, dict(reader.values()), 10, counts, min_ratings=20)
+        np.testing.assert_allclose(stars, expected["stars"].clip(1, 5), atol=0.02)
+        expected_titles = [titles[item - 1] for item in expected["item_id"]]
+        everything = fold_in(net, dict(reader.values()), 2000, counts, min_ratings=20)
+        exact = dict(zip(titles[everything["item_id"] - 1], everything["stars"], strict=True))
+        for ours, theirs in zip(shown, expected_titles, strict=True):
+            assert abs(exact[plain(ours)] - exact[theirs]) < 0.02  # neighbours may swap places
+
+
+def plain(shown):
+    """Undo what the page does to a title: "The Third Man (1949)" is "Third Man, The" again."""
+    title = re.sub(r" \(\d{4}\)$", "", shown)
+    return re.sub(r"^(The|A|An|Das|Der|Die|Il|La|Le|Les|L'|El) (.*)$", r"\2, \1", title)
+
+
+def test_the_page_computes_its_bytes_exactly(live, show):
+    fragment, net, _, counts = live
+    page = show(fragment)
+    kept = (counts >= 20).nonzero().squeeze(1)
+    small = widgets.quantised(net)
+    place = {item + 1: index for index, item in enumerate(kept.tolist())}
+    for reader in ({}, *READERS):
+        ratings = dict(reader.values())
+        stars = page.evaluate(
+            "ratings => [...document.querySelector('[data-fragment]').recommender.network"
+            ".predict(ratings)]",
+            [[place[item], stars] for item, stars in ratings.items()],
+        )
+        everything = fold_in(small, ratings, 2000, counts, 20)
+        theirs = [stars[place[item]] for item in everything["item_id"]]
+        np.testing.assert_allclose(theirs, everything["stars"], atol=1e-4)
+
+
+def test_bytes_cost_little(live, ml100k):
+    _, net, *_ = live
+    data, *sizes = ml100k
+    train_data, test_data = d2l.split_data_ml100k(data, *sizes, seed=0)
+    matrix = experiments.rating_matrix(train_data, sizes, user_based=True)
+    unseen = experiments.rating_matrix(test_data, sizes, user_based=True)
+    rows = d2l.load_array((matrix,), 1000, is_train=False)
+    full, small = (
+        d2l.sparse.evaluator_sparse(one, rows, unseen, [torch.device("cpu")])
+        for one in (net, widgets.quantised(net))
+    )
+    assert full < 1
+    assert abs(small - full) < 0.005
+
+
+def test_levels_are_off_by_half_a_level_at_most():
+    weight = torch.cat([torch.randn(50, 7), torch.zeros(1, 7)])
+    levels, scale = to_bytes(weight)
+    assert levels.dtype == torch.int8
+    assert ((levels * scale[:, None] - weight).abs() <= scale[:, None] / 2 + 1e-7).all()
+
+
+def test_why_a_film_is_the_answer_without_each_rating(show):
+    page = show(small_page())
+    net = widgets.quantised(small_network())
+    ratings = {3: 5, 7: 1, 20: 4}
+    reasons = page.evaluate(
+        "ratings => document.querySelector('[data-fragment]').recommender.network"
+        ".reasons(ratings, [10])[0]",
+        [[item - 1, stars] for item, stars in ratings.items()],
+    )
+
+    def stars_of_10(given):
+        table = fold_in(net, given, 30)
+        return table.set_index("item_id").loc[11, "stars"]
+
+    moved = {
+        item - 1: stars_of_10(ratings)
+        - stars_of_10({i: r for i, r in ratings.items() if i != item})
+        for item in ratings
+    }
+    assert {reason["item"] for reason in reasons} == set(moved)
+    for reason in reasons:
+        assert reason["moved"] == pytest.approx(moved[reason["item"]], abs=1e-4)
+    sizes = [abs(reason["moved"]) for reason in reasons]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_examples_remove_and_clear(show):
+    page = show(small_page(examples={"Somebody": {1: 5, 2: 3}}))
+    untouched = answers(page)
+    page.get_by_role("button", name="Somebody").click()
+    assert page.locator(".title", has_text="Your top ten, from 2 ratings").is_visible()
+    assert page.get_by_role("radio", name="5 stars").first.is_checked()
+    assert answers(page) != untouched
+    page.get_by_role("button", name="Remove Film number 2 (1962)").click()
+    assert page.locator(".title", has_text="Your top ten, from 1 rating").is_visible()
+    page.get_by_role("button", name="Clear").click()
+    assert answers(page) == untouched
+
+
+def test_sorting_and_the_least_number_of_ratings(show):
+    counts = torch.tensor([300] * 12 + [25] * 18)
+    titles = [f"Film number {item}" for item in range(1, 31)]
+    net = small_network()
+    page = show(widgets.live_recommender(net, titles, counts, examples={"Somebody": {1: 5, 2: 1}}))
+    page.get_by_role("button", name="Somebody").click()
+    page.get_by_label("At least").select_option("200")
+    assert {int(title.split()[-1]) for title in answers(page)[0]} == set(range(3, 13))
+    page.get_by_label("Sort by").select_option("lift")
+    small = widgets.quantised(net)
+    mine, all_of_us = (
+        fold_in(small, given, 30).set_index("item_id")["stars"] for given in ({1: 5, 2: 1}, {})
+    )
+    lift = (mine - all_of_us).dropna().loc[3:12].sort_values(ascending=False)
+    assert [int(title.split()[-1]) for title in answers(page)[0]] == lift.index.tolist()
+
+
+def test_search(show):
+    titles = [
+        "Third Man, The (1949)",
+        "Amélie",
+        "Man of No Importance, A",
+        *"abcdefghijklmnopqrstuvwxyza",
+    ]
+    page = show(small_page(titles))
+    box = page.get_by_role("combobox", name="Search")
+
+    def found(words):
+        box.fill(words)
+        return page.locator(OPTIONS).all_inner_texts()
+
+    assert found("third MAN") == ["The Third Man (1949)"]
+    assert found("the th") == ["The Third Man (1949)"]
+    assert found("amelie") == ["Amélie"]
+    assert found("man") == ["The Third Man (1949)", "A Man of No Importance"]
+    assert found("no such film") == []
+    assert box.get_attribute("aria-expanded") == "false"
+    found("man")
+    page.keyboard.press("ArrowUp")
+    chosen = page.locator(f"{OPTIONS}[aria-selected=true]")
+    assert chosen.inner_text() == "A Man of No Importance"
+    assert box.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
+    page.keyboard.press("Escape")
+    assert page.locator(OPTIONS).count() == 0
+    box.fill("third")
+    page.keyboard.press("Enter")
+    assert page.locator("legend").all_inner_texts() == ["The Third Man (1949)"]
+
+
+HOSTILE = [
+    '<img src=x onerror="window.broken = 1">',
+    "</script><script>window.broken = 2</script>",
+    "<!-- <script> ]]> &amp; &lt;b&gt;",
+    "\"double\" 'single' `tick` \\ ${window.broken = 3}",
+    "line\u2028separator\u2029 and \u0000 nul",
+    "危险的标题 🎬",
+]
+
+
+def test_titles_are_text(show):
+    titles = HOSTILE + [f"Film {item}" for item in range(24)]
+    page = show(small_page(titles, examples={HOSTILE[0]: {1: 5, 2: 4, 3: 3, 4: 2, 5: 1, 6: 1}}))
+    page.get_by_role("button", name="onerror").click()
+    assert page.locator("legend").all_text_contents() == HOSTILE
+    page.get_by_role("combobox", name="Search").fill("img")
+    assert HOSTILE[0] in page.locator(OPTIONS).first.text_content()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Clear").click()
+    assert page.evaluate("window.broken") is None
+    assert page.locator("img").count() == 0
+
+
+def test_names_in_the_small_network_are_text(show):
+    page = show(widgets.training_widget(films=HOSTILE, users=HOSTILE[::-1]))
+    assert page.get_by_role("rowheader").all_text_contents() == HOSTILE
+    assert page.evaluate("window.broken") is None
+
+
+def test_the_list_is_announced_once(show):
+    page = show(small_page(examples={"Somebody": {1: 5, 2: 3}}))
+    page.get_by_role("button", name="Somebody").click()
+    status = page.get_by_role("status").filter(has_text="from 2 ratings")
+    status.wait_for(timeout=5000)
+    assert answers(page)[0][0] in status.inner_text()
+
+
+def test_fragments_do_not_clash(show):
+    fragment, widget = small_page(examples={"Somebody": {1: 5}}), widgets.training_widget()
+    page = show(
+        fragment, widget, fragment, widget, small_page(titles=[f"Other {i}" for i in range(30)])
+    )
+    buttons = page.get_by_role("button", name="Somebody")
+    assert buttons.count() == 2
+    buttons.nth(1).click()
+    assert page.locator("legend").count() == 1
+    regions = page.get_by_role("region", name="Live recommender")
+    assert regions.nth(0).locator(".title", has_text="Everybody").is_visible()
+    assert regions.nth(1).locator(".title", has_text="from 1 rating").is_visible()
+    page.get_by_role("button", name="One step").nth(1).click()
+    steps = page.locator("[data-fragment^=training]").evaluate_all(
+        "all => all.map(e => e.training.net.steps)"
+    )
+    assert steps == [0, 1]
+
+
+# The small network that trains.
+
+STATE = "document.querySelector('[data-fragment]').training"
+
+
+def twin(page):
+    """Return a PyTorch network with the weights that the page shows, and its ratings."""
+    weights = page.evaluate(
+        f"Object.fromEntries(Object.entries({STATE}.net.parameters).map(([k, v]) => [k, [...v]]))"
+    )
+    ratings = torch.tensor(page.evaluate(f"{STATE}.ratings"), dtype=torch.float64)
+    num_users, num_hidden = len(weights["decoderBias"]), len(weights["encoderBias"])
+    net = d2l.AutoRec(num_hidden, num_users, dropout=0.0).double()
+    net.load_state_dict(
+        {
+            "encoder.weight": torch.tensor(weights["encoder"]).view(num_hidden, num_users),
+            "encoder.bias": torch.tensor(weights["encoderBias"]),
+            "decoder.weight": torch.tensor(weights["decoder"]).view(num_users, num_hidden),
+            "decoder.bias": torch.tensor(weights["decoderBias"]),
+        }
+    )
+    return net, ratings
+
+
+def loss_of(net, ratings, mask):
+    """Return d2l's loss in training mode, or the one of a network whose mask never fires."""
+    return d2l.L2Loss()((net.train() if mask else net.eval())(ratings), ratings)
+
+
+NAMES = {"encoder": "encoder.weight", "encoderBias": "encoder.bias"}
+NAMES |= {"decoder": "decoder.weight", "decoderBias": "decoder.bias"}
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_gradients_are_those_of_pytorch(show, mask):
+    page = show(widgets.training_widget())
+    net, ratings = twin(page)
+    loss_of(net, ratings, mask).backward()
+    ours = page.evaluate(
+        f"mask => Object.fromEntries(Object.entries({STATE}.net.gradients({STATE}.ratings, "
+        "{mask})).map(([k, v]) => [k, [...v]]))",
+        mask,
+    )
+    for name, gradient in ours.items():
+        theirs = net.get_parameter(NAMES[name]).grad.flatten()
+        assert theirs.abs().max() > 1e-3
+        np.testing.assert_allclose(gradient, theirs, atol=1e-7)
+
+
+@pytest.mark.parametrize("decay", [True, False])
+@pytest.mark.parametrize("mask", [True, False])
+def test_ten_steps_are_those_of_pytorch(show, mask, decay):
+    page = show(widgets.training_widget())
+    net, ratings = twin(page)
+    trainer = torch.optim.Adam(net.parameters(), lr=0.05, weight_decay=0.01 if decay else 0)
+    page.get_by_label("Mask").set_checked(mask)
+    page.get_by_label("Decay").set_checked(decay)
+    before = [p.detach().clone() for p in net.parameters()]
+    for _ in range(10):
+        trainer.zero_grad()
+        loss_of(net, ratings, mask).backward()
+        trainer.step()
+        page.get_by_role("button", name="One step").press("Enter")
+    ours, _ = twin(page)
+    for mine, theirs, start in zip(ours.parameters(), net.parameters(), before, strict=True):
+        assert (theirs - start).abs().max() > 0.1
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=0)
+    shown = torch.tensor(page.evaluate(f"{STATE}.predictions()"), dtype=torch.float64)
+    torch.testing.assert_close(shown, net.eval()(ratings).detach(), atol=1e-4, rtol=0)
+    cell = page.get_by_role("gridcell", name=re.compile("^Toy Story, Ada: given 5"))
+    assert cell.get_attribute("aria-label").endswith(f"predicted {shown[0, 0]:.1f}")
+
+
+def test_dropout_rests_units_and_keeps_the_mean(show):
+    page = show(widgets.training_widget())
+    kept = page.evaluate(
+        f"""() => {{
+            const net = {STATE}.net, kept = [], forward = net.forward;
+            net.forward = (row, scales) => {{
+                kept.push(...scales);
+                return forward.call(net, row, scales);
+            }};
+            for (let i = 0; i < 500; i++) net.gradients({STATE}.ratings, {{dropout: 0.5}});
+            return kept;
+        }}"""
+    )
+    assert set(kept) == {0, 2}
+    assert np.mean(kept) == pytest.approx(1, abs=0.05)  # five standard errors of 9,000 draws
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_it_stops_by_itself(show, motion):
+    page = show(widgets.training_widget(num_steps=40), motion=motion)
+    page.get_by_role("button", name="Train").click()
+    page.get_by_role("status").filter(has_text="Stopped after 40 steps").wait_for(timeout=20_000)
+    assert page.evaluate(f"{STATE}.curve.length") == 41
+    assert page.get_by_role("button", name="Train").is_visible()
+    assert len(page.locator("polyline.error").get_attribute("points").split()) == 41
+
+
+def test_reduced_motion_draws_only_the_result(show):
+    page = show(widgets.training_widget())
+    page.evaluate(
+        f"() => {{ window.drawn = 0; const draw = {STATE}.draw;"
+        f"{STATE}.draw = function () {{ window.drawn += 1; draw.call(this); }}; }}"
+    )
+    page.get_by_role("button", name="Train").click()
+    assert page.evaluate(f"[{STATE}.net.steps, window.drawn]") == [200, 1]
+
+
+def test_pause_and_start_again(show):
+    page = show(widgets.training_widget(num_steps=100_000), motion="no-preference")
+    page.get_by_role("button", name="Train").click()
+    page.get_by_role("button", name="Pause").click()
+    steps = page.evaluate(f"{STATE}.net.steps")
+    page.wait_for_timeout(200)
+    assert page.evaluate(f"{STATE}.net.steps") == steps
+    page.get_by_role("button", name="Start again").click()
+    assert page.evaluate(f"[{STATE}.net.steps, {STATE}.curve.length]") == [0, 1]
+
+
+def mean_of_empty_cells(page):
+    return float(page.locator(".legend .mean").inner_text())
+
+
+def test_without_the_mask_the_empty_cells_sink(show):
+    page = show(widgets.training_widget())
+    page.get_by_role("button", name="Train").click()
+    with_mask = mean_of_empty_cells(page)
+    assert float(page.locator(".legend .rmse").inner_text()) < 0.5
+    page.get_by_label("Mask").uncheck()
+    page.get_by_role("button", name="Train").click()
+    assert with_mask > 2
+    assert mean_of_empty_cells(page) < 0.5
+
+
+def test_cells_are_edited_by_click_and_by_key(show):
+    page = show(widgets.training_widget())
+    page.evaluate(FOCUSED)
+    page.get_by_role("gridcell", name="Toy Story, Ada: given 5").click()
+    assert page.evaluate(f"{STATE}.ratings[0][0]") == 0  # after 5 comes empty
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("focused().getAttribute('aria-label')").startswith("Lion King, Ben: empty")
+    page.keyboard.press("4")
+    assert page.evaluate("focused().getAttribute('aria-label')").startswith(
+        "Lion King, Ben: given 4"
+    )
+    page.keyboard.press("Delete")
+    page.keyboard.press("Space")
+    assert page.evaluate(f"{STATE}.ratings[1][1]") == 1
+    for _ in range(9):
+        page.keyboard.press("ArrowUp")  # does not leave the table
+    assert page.evaluate("focused().getAttribute('aria-label')").startswith("Toy Story, Ben")
+    net, ratings = twin(page)
+    shown = torch.tensor(page.evaluate(f"{STATE}.predictions()"), dtype=torch.float64)
+    torch.testing.assert_close(shown, net.eval()(ratings).detach())
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_hidden_units(show, count):
+    page = show(widgets.training_widget())
+    page.get_by_role("combobox", name="Hidden units").select_option(str(count))
+    net, _ = twin(page)
+    assert net.encoder.out_features == count
+
+
+# Both, for everyone.
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_accessibility(show, scheme, width):
+    page = show(
+        small_page(examples={"Somebody": {1: 5, 2: 3}}),
+        widgets.training_widget(),
+        scheme=scheme,
+        width=width,
+    )
+    page.get_by_role("button", name="Somebody").click()
+    page.get_by_role("button", name="Train").click()
+    page.evaluate(Axe().axe_script)
+    assert page.evaluate(AXE) == []
+    page.get_by_role("combobox", name="Search").fill("film")
+    assert page.locator(OPTIONS).count() == 8
+    assert page.evaluate(AXE) == []
+
+
+def test_every_control_has_a_visible_focus_and_room_for_a_finger(show):
+    page = show(
+        small_page(examples={"Somebody": {1: 5, 2: 3}}), widgets.training_widget(), width=390
+    )
+    page.get_by_role("button", name="Somebody").click()
+    page.evaluate(FOCUSED)
+    page.locator("body").evaluate("() => focused().blur()")
+    seen = []
+    while True:
+        page.keyboard.press("Tab")
+        kind, width, height, outline = page.evaluate(
+            """() => {
+                const e = focused(), drawn = e.type === 'radio' ? e.nextElementSibling : e;
+                const target = e.type === 'checkbox' ? e.closest('label') : e;
+                const { width, height } = target.getBoundingClientRect();
+                const style = getComputedStyle(drawn);
+                return [e.tagName, width, height, style.outlineStyle + ' ' + style.outlineWidth];
+            }"""
+        )
+        if kind == "BODY":
+            break
+        seen.append(kind)
+        assert outline == "solid 3px", seen
+        assert min(width, height) >= 40, (seen, width, height)
+    assert {"INPUT", "BUTTON", "SELECT", "TD"} <= set(seen)
+    assert len(seen) > 20
+
+
+DARK = "rgb(26, 28, 32)"
+
+
+@pytest.mark.parametrize(
+    ("root", "body", "scheme", "is_dark"),
+    [
+        ("", "", "light", False),
+        ("", "", "dark", True),
+        (' data-theme="dark"', "", "light", True),
+        (' data-theme="light"', "", "dark", False),
+        ("", ' data-jp-theme-light="false"', "light", True),
+        (' theme="dark"', "", "light", True),
+    ],
+)
+def test_dark_mode_follows_the_page(show, root, body, scheme, is_dark):
+    page = show(small_page(), root=root, body=body, scheme=scheme)
+    back = (
+        "getComputedStyle(document.querySelector('[data-fragment]').shadowRoot"
+        ".querySelector('.page')).backgroundColor"
+    )
+    assert (page.evaluate(back) == DARK) == is_dark
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function(f"{back} === '{DARK}'")
+
+
+# Without a browser.
+
+
+def test_a_fragment_is_small_and_the_same_every_time(live):
+    assert len(json.dumps(live[0].html)) < 500_000
+    assert small_page().html == small_page().html
+    assert len(widgets.training_widget().html) < 40_000
+
+
+def test_a_fragment_is_shown_and_is_told_in_a_line():
+    fragment = assemble("training", "Fallback.", ["autorec"], {})
+    assert fragment._repr_html_() == fragment.html
+    assert re.fullmatch(r"<training, an HTML fragment of \d+ kB>", repr(fragment))
+    assert "<p>Fallback. It needs JavaScript" in fragment.html
+
+
+def test_nothing_in_a_fragment_can_end_its_script():
+    html = small_page(HOSTILE + ["x"] * 24, examples={HOSTILE[1]: {1: 5}}).html
+    assert html.count("<script") == html.count("</script") == 1
+    assert "<!--" not in html
+    assert not re.search("https?:|fetch|import\\(", html)
+
+
+def network(**options):
+    return SparseAutoRec(2, 3, column_means=torch.full((3,), 3.0), **options)
+
+
+@pytest.mark.parametrize(
+    ("net", "titles", "counts", "examples", "message"),
+    [
+        (d2l.AutoRec(2, 3), "abc", [30] * 3, {}, "computes a SparseAutoRec"),
+        (SparseAutoRec(2, 3), "abc", [30] * 3, {}, "and column_means"),
+        (network(more_hidden=[2]), "abc", [30] * 3, {}, "one hidden layer"),
+        (network(activation=torch.tanh), "abc", [30] * 3, {}, "computes a sigmoid"),
+        (network(output=torch.sigmoid), "abc", [30] * 3, {}, "a linear output"),
+        (network(), "ab", [30] * 3, {}, "titles must be 3, one an item, got 2"),
+        (network(), "abc", [30] * 2, {}, "num_ratings must be 3, one an item, got 2"),
+        (network(), "abc", [19] * 3, {}, "none of 3 items has 20 ratings"),
+        (network(), "abc", [30, 30, 1], {"a": {3: 5}}, "item 3 of an example is not in the page"),
+        (network(), "abc", [30] * 3, {"a": {3: 6}}, "an example's ratings must be whole numbers"),
+    ],
+)
+def test_what_the_live_page_refuses(net, titles, counts, examples, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.live_recommender(net, titles, torch.tensor(counts), examples=examples)
+
+
+@pytest.mark.parametrize(
+    ("ratings", "films", "message"),
+    [
+        ([[1, 2], [3, 4]], "abc", "ratings must be 3 films by 2 users"),
+        ([[1, 2], [3, 6]], "ab", "ratings must be whole numbers from 1 to 5, got 6"),
+    ],
+)
+def test_what_the_small_network_refuses(ratings, films, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.training_widget(ratings, films, "xy")

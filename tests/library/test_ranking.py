@@ -1,0 +1,200 @@
+"""Ranking metrics against a library's on the same lists, and the models that make the lists."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchmetrics.functional import retrieval
+
+import autorec_d2l as d2l
+from autorec_d2l.experiments import rankers
+from autorec_d2l.experiments.ranking_metrics import (
+    coverage_and_popularity,
+    ranking_metrics,
+    top_lists,
+    user_item_matrix,
+)
+
+
+def made_up(seed=0, num_users=40, num_items=60):
+    """Return scores, what is seen and what is relevant, for users of all kinds."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(num_users, num_items, generator=generator)
+    kind = torch.rand(num_users, num_items, generator=generator)
+    seen, relevant = kind < 0.3, kind > 0.9
+    relevant[0] = False  # nothing to find
+    relevant[1] = ~seen[1]  # more than a list holds
+    return scores, seen, relevant
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_metrics_are_those_of_torchmetrics(k):
+    """It ranks by itself: the scores of all items, with the seen ones last."""
+    scores, seen, relevant = made_up()
+    table = ranking_metrics(top_lists(scores, seen, k), relevant)
+    assert list(table.index) == [user for user in range(40) if relevant[user].any()]
+    theirs = {
+        "precision": retrieval.retrieval_precision,
+        "recall": retrieval.retrieval_recall,
+        "ndcg": retrieval.retrieval_normalized_dcg,
+    }
+    for name, metric in theirs.items():
+        expected = [
+            float(metric(scores[user].masked_fill(seen[user], -100), relevant[user], top_k=k))
+            for user in table.index
+        ]
+        np.testing.assert_allclose(table[name], expected, rtol=1e-6)  # theirs is float32
+        assert 0 < table[name].mean() < 1
+
+
+def test_metrics_by_hand():
+    lists = torch.tensor([[2, 0, 3]])
+    relevant = torch.tensor([[True, True, False, True, True]])
+    row = ranking_metrics(lists, relevant).iloc[0]
+    assert row.precision == pytest.approx(2 / 3)
+    assert row.recall == pytest.approx(2 / 4)
+    gained, perfect = 1 / math.log2(3) + 1 / math.log2(4), 1 + 1 / math.log2(3) + 1 / math.log2(4)
+    assert row.ndcg == pytest.approx(gained / perfect)
+
+
+def test_perfect_and_hopeless_lists():
+    _, seen, relevant = made_up()
+    best = ranking_metrics(top_lists(relevant.float(), seen), relevant)
+    assert (best.ndcg == 1).all()
+    worst = ranking_metrics(top_lists(-relevant.float(), seen & ~relevant, 3), relevant)
+    assert worst.loc[2:].ndcg.max() == 0
+
+
+def test_lists_hold_unseen_items_best_first_and_ties_by_index():
+    scores = torch.tensor([[1.0, 3, 2, 2, 9]])
+    seen = torch.tensor([[False, False, False, False, True]])
+    assert top_lists(scores, seen, 4).tolist() == [[1, 2, 3, 0]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "k", "message"),
+    [
+        (torch.zeros(2, 3), 0, "k must be 1 to 2, the fewest unseen items, got 0"),
+        (torch.zeros(2, 3), 3, "k must be 1 to 2"),
+        (torch.zeros(2, 4), 1, "differ"),
+        (torch.full((2, 3), torch.nan), 1, "not finite"),
+    ],
+)
+def test_what_lists_refuse(scores, k, message):
+    seen = torch.tensor([[True, False, False], [False, False, False]])
+    with pytest.raises(ValueError, match=message):
+        top_lists(scores, seen, k)
+
+
+def test_breadth():
+    lists = torch.tensor([[0, 1], [0, 2]])
+    assert coverage_and_popularity(lists, torch.tensor([30, 20, 10, 5])) == {
+        "coverage": 0.75,
+        "popularity": 22.5,
+    }
+
+
+def test_user_item_matrix(ratings):
+    table, *sizes = ratings
+    matrix = user_item_matrix(table, tuple(sizes))
+    assert matrix.shape == tuple(sizes)
+    assert matrix.sum() == len(table)
+    liked = user_item_matrix(table, tuple(sizes), least=4)
+    assert liked.sum() == (table["rating"] >= 4).sum()
+    assert not (liked & ~matrix).any()
+
+
+def test_ease_solves_what_it_says():
+    """Each column of weights is the ridge regression of an item on all others."""
+    torch.manual_seed(0)
+    liked = (torch.rand(50, 8) < 0.4).double()
+    scores = rankers.ease(liked, wd=3.0)
+    for item in range(8):
+        others = [other for other in range(8) if other != item]
+        X, y = liked[:, others], liked[:, item]
+        w = torch.linalg.solve(X.T @ X + 3.0 * torch.eye(7, dtype=torch.float64), X.T @ y)
+        torch.testing.assert_close(scores[:, item], X @ w)
+
+
+def test_mult_vae():
+    torch.manual_seed(0)
+    net = rankers.MultVAE(20, 8, 4)
+    liked = (torch.rand(6, 20) < 0.3).float()
+    log_probabilities, divergence = net(liked)
+    torch.testing.assert_close(log_probabilities.exp().sum(1), torch.ones(6))
+    assert (divergence >= 0).all()
+    assert not net(liked)[0].equal(log_probabilities)  # noise
+    net.eval()
+    assert net(liked)[0].equal(net(liked)[0])
+    mean, log_var = net.encoder(nn.functional.normalize(liked)).chunk(2, dim=1)
+    normal = torch.distributions.Normal
+    theirs = torch.distributions.kl_divergence(
+        normal(mean, (log_var / 2).exp()), normal(torch.zeros_like(mean), 1.0)
+    )
+    torch.testing.assert_close(net(liked)[1], theirs.sum(1))
+
+
+SETTINGS = {
+    rankers.rank_popularity: {},
+    rankers.rank_mf: {"num_epochs": 2},
+    rankers.rank_autorec: {"num_epochs": 2},
+    rankers.rank_ease: {"wd": 5.0},
+    rankers.rank_mult_vae: {"num_epochs": 2},
+}
+
+
+@pytest.mark.parametrize("ranker", SETTINGS, ids=lambda ranker: ranker.__name__)
+def test_rankers_score_every_pair_and_repeat_themselves(ratings, ranker):
+    table, *sizes = ratings
+    settings = SETTINGS[ranker]
+    if ranker in (rankers.rank_mf, rankers.rank_autorec):
+        settings = settings | {"batch_size": 5}
+    scores = ranker(table, tuple(sizes), 3, **settings)
+    assert scores.shape == tuple(sizes)
+    assert scores.isfinite().all()
+    assert not scores.requires_grad
+    assert scores.equal(ranker(table, tuple(sizes), 3, **settings))
+
+
+def test_scores_are_the_predictions(ratings):
+    """The scores of MF and AutoRec are the stars that their fits predict."""
+    from autorec_d2l import experiments
+
+    table, *sizes = ratings
+    users, items = (torch.tensor(table[c].to_numpy()) - 1 for c in ("user_id", "item_id"))
+    for ranker, fit, more in (
+        (rankers.rank_mf, experiments.fit_mf, {"with_mean": True}),
+        (rankers.rank_autorec, experiments.fit_autorec, {}),
+    ):
+        stars = fit(table, None, tuple(sizes), 3, 1, batch_size=5, **more).predict(table)
+        scores = ranker(table, tuple(sizes), 1, num_epochs=3, batch_size=5)
+        torch.testing.assert_close(scores[users, items], stars)
+
+
+def test_without_the_mask_empty_cells_are_targets(ml100k):
+    """A short training: unrated cells end near 0 without the mask, near the stars with it."""
+    data, *sizes = ml100k
+    seen = user_item_matrix(data, tuple(sizes))
+    means = []
+    for mask in (True, False):
+        scores = rankers.rank_autorec(data, tuple(sizes), 0, num_epochs=4, mask=mask)
+        means.append(float(scores[~seen].mean()))
+    assert means[0] > 2
+    assert abs(means[1]) < 0.3
+
+
+def test_personal_lists_beat_popularity(ml100k):
+    data, *sizes = ml100k
+    train_data, test_data = d2l.split_data_ml100k(data, *sizes, seed=0)
+    seen = user_item_matrix(train_data, tuple(sizes))
+    relevant = user_item_matrix(test_data, tuple(sizes), least=4)
+    ndcg = [
+        ranking_metrics(top_lists(scores, seen), relevant).ndcg.mean()
+        for scores in (
+            rankers.rank_ease(train_data, tuple(sizes), wd=200.0, least=4),
+            rankers.rank_popularity(train_data, tuple(sizes)),
+        )
+    ]
+    assert ndcg[0] > ndcg[1] + 0.05

@@ -1,0 +1,100 @@
+"""A page agrees with its results file, or says where not; a choice on an edge is flagged."""
+
+import functools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autorec_d2l import experiments
+from autorec_d2l.data.rating_scale import RatingScale
+from autorec_d2l.experiments.results import as_json, plain
+
+FILE = pd.DataFrame(
+    {
+        "model": ["a", "a", "b", "b"],
+        "split": [0, 1, 0, 1],
+        "test_rmse": [0.9, 0.91, 0.8, 0.81],
+        "chosen": ['{"lr": 0.1}', '{"lr": 0.1}', '{"lr": 0.3}', '{"lr": 0.2}'],
+        "epochs": [20, 7, 20, 20],
+    }
+)
+
+
+def test_read_results_gives_a_table_without_its_provenance():
+    table = experiments.read_results("exercise_width.csv")
+    assert table.columns[0] == "sweep"
+    with pytest.raises(FileNotFoundError):
+        experiments.read_results("no_such.csv")
+
+
+def test_agree_looks_rows_up_and_allows_the_tolerance():
+    computed = FILE[FILE["split"] == 1].assign(test_rmse=[0.912, 0.807])
+    table = experiments.agree(computed, FILE, 0.004)
+    assert table["gap"].tolist() == pytest.approx([0.002, 0.003])
+    assert table["test_rmse_file"].tolist() == [0.91, 0.81]
+    experiments.agree(computed, FILE, {"a": 0.0021, "b": 0.0031})
+    experiments.agree(computed, FILE, lambda model: 0.01 if model == "b" else 0.0021)
+
+
+@pytest.mark.parametrize("tolerance", [0.002, {"a": 0.004, "b": 0.001}, lambda model: 0.001])
+def test_agree_names_the_row_that_is_apart(tolerance):
+    computed = FILE[FILE["split"] == 1].assign(test_rmse=[0.912, 0.807])
+    with pytest.raises(AssertionError, match=r"further apart(.|\n)*b *1 *0\.807 *0\.81"):
+        experiments.agree(computed, FILE, tolerance)
+
+
+def test_nan_agrees_with_nothing():
+    with pytest.raises(AssertionError, match="further apart"):
+        experiments.agree(FILE.assign(test_rmse=np.nan), FILE, 1.0)
+
+
+@pytest.mark.parametrize(
+    "file", [FILE[:3], pd.concat([FILE, FILE[:1]]), FILE.assign(model="c")], ids=len
+)
+def test_agree_needs_each_row_once(file):
+    with pytest.raises(ValueError, match="the file needs each computed row once"):
+        experiments.agree(FILE, file, 1.0)
+
+
+def test_agree_needs_rows():
+    with pytest.raises(ValueError, match="each computed row once"):
+        experiments.agree(FILE[:0], FILE, 1.0)
+
+
+def test_edges_counts_choices_at_the_ends():
+    trials = [{"lr": lr, "init": "mean"} for lr in (0.1, 0.2, 0.3)]
+    file = FILE.assign(chosen=FILE["chosen"].str.replace("}", ', "init": "mean"}'))
+    table = experiments.edges(file, {"a": trials, "b": trials}, num_epochs=20)
+    by = table.set_index(["model", "setting"])
+    assert by.loc[("a", "lr"), ["lowest", "highest"]].tolist() == [0.1, 0.3]
+    assert by.loc[("a", "lr"), ["at_lowest", "at_highest", "splits"]].tolist() == [2, 0, 2]
+    assert by.loc[("b", "lr"), ["at_lowest", "at_highest", "splits"]].tolist() == [0, 1, 2]
+    assert by["flag"].to_dict() == {
+        ("a", "lr"): True,
+        ("a", "epochs"): False,
+        ("b", "lr"): False,
+        ("b", "epochs"): True,
+    }
+    assert by.loc[("a", "epochs"), "at_highest"] == 1
+    assert "init" not in by.index.get_level_values("setting")  # words have no edge
+
+
+def test_edges_refuses_a_choice_that_was_not_offered():
+    with pytest.raises(ValueError, match="'a' chose a trial that its list does not offer"):
+        experiments.edges(FILE[:2], {"a": [{"lr": 0.5}, {"lr": 0.6}]})
+
+
+def test_settings_become_words_and_numbers():
+    settings = {"n": np.int64(3), "x": np.float64(0.5), "list": (1, np.int32(2)), "a": np.arange(2)}
+    assert as_json(settings) == '{"n": 3, "x": 0.5, "list": [1, 2], "a": [0, 1]}'
+    functions = {
+        "f": experiments.tune,
+        "g": functools.partial(experiments.tune, seed=1),
+        "s": RatingScale(1, 5),
+    }
+    assert as_json(functions) == '{"f": "tune", "g": "tune", "s": "whole numbers from 1 to 5"}'
+    assert plain({"scale": RatingScale(1, 5)})["scale"] == RatingScale(1, 5)
+    with pytest.raises(TypeError, match=re.escape("settings are words, numbers, lists and func")):
+        plain({"data": {1, 2}})

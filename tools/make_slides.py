@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Make slides of the lesson from the chapters' own cells; they need no network.
+
+    .venv/bin/python tools/make_slides.py    writes _build/slides/movielens.html, mf.html and autorec.html
+
+On the slides are headings, lists, equations, code and its outputs; the prose is in the speaker's
+notes (press S). Solutions are left out.
+"""
+
+import re
+import shutil
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import nbformat
+from nbconvert import SlidesExporter
+from nbformat.v4 import new_markdown_cell, new_notebook
+from traitlets.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+from book_frame import MATHJAX  # noqa: E402
+from plain_markdown import PARSER, Book, plain  # noqa: E402
+from without_solutions import cut  # noqa: E402
+
+LESSON, FOLDED = ("movielens", "mf", "autorec"), {"hide-input"}
+# nbconvert's own page, with scripts from the disk in place of those from the network.
+PAGE = """{%- extends 'reveal/index.html.j2' -%}
+{% block html_head_js %}<script>
+MathJax = {tex: {inlineMath: [['$', '$']]}, svg: {fontCache: 'none'}};
+</script>{% endblock %}
+{% block html_head_js_mathjax %}<script src="MATHJAX"></script>{% endblock %}
+{% block html_head_css %}<style>
+.reveal { font-size: 26px; }
+.reveal :is(h1, h2, h3) { text-transform: none !important; }
+.reveal .slides section { max-height: 100%; overflow-y: auto; text-align: left; }
+.reveal blockquote { font-style: normal; margin: 0 !important; width: auto !important; }
+</style>{% endblock %}
+{% block footer_js %}
+<script src="reveal/dist/reveal.js"></script><script src="reveal/plugin/notes/notes.js"></script>
+<script>Reveal.initialize({hash: true, slideNumber: 'c/t', plugins: [RevealNotes]});</script>
+{% endblock %}""".replace("MATHJAX", MATHJAX)
+
+
+def installed(package, end):
+    """Return the path of a file of an installed package."""
+    return Path(next(f.locate() for f in distribution(package).files if str(f).endswith(end)))
+
+
+def deck(cells, book):
+    """Return the cells of the slides: a slide a heading, below it one for each cell of code."""
+    is_bare = False  # is a slide that has no more than its heading, and room for code
+    for cell in map(nbformat.from_dict, cut(cells)[:1] + cut(cells)[2:]):  # without the set-up
+        if cell.cell_type == "code":
+            cell.metadata["slideshow"] = {"slide_type": "-" if is_bare else "subslide"}
+            yield cell
+            is_bare = False
+            continue
+        for text in re.split(r"^(?=#)", plain(cell.source, book), flags=re.MULTILINE):
+            lines, shown, said = text.split("\n"), [], []
+            for token in PARSER.parse(text):
+                if token.level == 0 and token.map:
+                    block = "\n".join(lines[slice(*token.map)])
+                    is_prose = token.type == "paragraph_open" and not block.startswith("$$")
+                    (said if is_prose else shown).append(block)
+            level = "slide" if re.match("##? ", text) else "subslide"
+            for blocks, kind in ((shown, level), (said, "notes")):
+                if blocks:
+                    metadata = {"slideshow": {"slide_type": kind}}
+                    yield new_markdown_cell("\n\n".join(blocks), metadata=metadata)
+            is_bare = level == "slide" and len(shown) == 1
+
+
+def main():
+    """Write the decks, and beside them the scripts that they load."""
+    out, book = ROOT / "_build" / "slides", Book.read(ROOT / "book")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(installed("sphinx-revealjs", "_static/revealjs/LICENSE").parent, out / "reveal")
+    shutil.copy(installed("sphinx-mathjax-offline", MATHJAX), out)
+    exporter = SlidesExporter(
+        config=Config({"TagRemovePreprocessor": {"enabled": True, "remove_input_tags": FOLDED}}),
+        raw_template=PAGE,
+        reveal_url_prefix="reveal",
+        reveal_theme="white",  # its fonts lie beside it
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+    )
+    for name in LESSON:
+        chapter = nbformat.read(ROOT / "book" / f"{name}.ipynb", as_version=4)
+        nb = new_notebook(cells=list(deck(chapter.cells, book)))
+        body, _ = exporter.from_notebook_node(nb, {"metadata": {"name": name}})
+        (out / f"{name}.html").write_text(body, encoding="utf-8")
+        print(f"wrote _build/slides/{name}.html")
+
+
+if __name__ == "__main__":
+    main()
