@@ -10,11 +10,13 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from autorec_d2l.data.loaders import as_tensors, load_array
+from autorec_d2l.data.loaders import load_array
 from autorec_d2l.data.movielens import read_data_ml100k
 from autorec_d2l.data.rating_scale import STARS, RatingScale
 from autorec_d2l.data.splits import split_data_ml100k
-from autorec_d2l.data.validation import check_ids, check_memory, check_pairs, column_of
+from autorec_d2l.data.validation import check_ids, check_ratings
+
+MAX_CELLS = 2**32  # of a dense matrix: 17 GB
 
 
 def rating_triples(
@@ -25,11 +27,7 @@ def rating_triples(
     ``users`` and ``items`` are indices from 0, int64; ``scores`` are stars, float32. The columns
     may have any numeric type. Raises as :func:`load_data_ml100k`.
     """
-    users, items = check_ids(data, num_users, num_items)
-    check_memory(num_users, num_items, len(users))
-    check_pairs(users, items)
-    [scores] = as_tensors(column_of(data, "rating"))
-    scale.check(scores, "rating", lambda i: f"user {users[i]}, item {items[i]}, data.iloc[{i}]")
+    users, items, scores = check_ratings(data, num_users, num_items, scale)
     return torch.from_numpy(users - 1), torch.from_numpy(items - 1), scores.float()
 
 
@@ -79,8 +77,12 @@ def load_data_ml100k(
     if feedback == "implicit":
         data, scale = pd.DataFrame(data).assign(rating=1), STARS
     scale.check_dense()
-    check_memory(num_users, num_items, len(data), is_dense=True)
     users, items, scores = rating_triples(data, num_users, num_items, scale)
+    if num_users * num_items > MAX_CELLS:
+        raise ValueError(
+            f"a dense matrix of {num_users:,} users and {num_items:,} items takes "
+            f"{num_users * num_items * 4 / 1e9:,.0f} GB: use autorec_d2l.sparse"
+        )
     inter = torch.zeros(num_items, num_users, dtype=scores.dtype)
     inter[items, users] = scores
     return users, items, scores, inter

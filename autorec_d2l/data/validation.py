@@ -12,7 +12,7 @@ import torch
 from pandas.api import types
 from torch import nn
 
-MAX_CELLS = 2**32  # of a dense matrix: 16 GB
+from autorec_d2l.data.rating_scale import STARS, RatingScale
 
 
 def check_integer(value: int, name: str, low: int = 1) -> int:
@@ -67,6 +67,16 @@ def column_of(data: pd.DataFrame, name: str) -> np.ndarray:
     return column.to_numpy("float64", na_value=np.nan)
 
 
+def check_range(column: np.ndarray, name: str, low: int, high: int) -> None:
+    """Raise ``ValueError`` for the first row that is not an integer from ``low`` to ``high``."""
+    is_bad = ~((column >= low) & (column <= high) & (column == np.floor(column)))
+    if is_bad.any():
+        i = int(is_bad.argmax())
+        raise ValueError(
+            f"{name} must be integers from {low} to {high}, got {column[i]:.15g} in data.iloc[{i}]"
+        )
+
+
 def check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the users and the items of a table, ``(num_rows,)``, int64, from 1.
 
@@ -74,25 +84,17 @@ def check_ids(data: pd.DataFrame, num_users: int, num_items: int) -> tuple[np.nd
     """
     ids = []
     for name, size in (("user_id", num_users), ("item_id", num_items)):
-        limit = check_integer(size, f"num_{name[:4]}s")
-        column = column_of(data, name)
+        limit, column = check_integer(size, f"num_{name[:4]}s"), column_of(data, name)
         if len(column) == 0:
             raise ValueError("the table of ratings is empty")
-        is_bad = ~((column >= 1) & (column <= limit) & (column == np.floor(column)))
-        if is_bad.any():
-            i = int(is_bad.argmax())
-            raise ValueError(
-                f"{name} must be integers from 1 to {limit} (num_{name[:4]}s), "
-                f"got {column[i]:.15g} in data.iloc[{i}]"
-            )
+        check_range(column, name, 1, limit)
         ids.append(column.astype("int64", copy=False))
     return ids[0], ids[1]
 
 
 def check_pairs(users: np.ndarray, items: np.ndarray) -> None:
     """Raise ``ValueError`` for a user's second rating of an item."""
-    keys = pd.Series(users * (items.max() + 1) + items)  # one number per pair
-    is_duplicate = keys.duplicated().to_numpy()
+    is_duplicate = pd.DataFrame({"user": users, "item": items}).duplicated().to_numpy()
     if is_duplicate.any():
         i = int(is_duplicate.argmax())
         raise ValueError(
@@ -101,21 +103,26 @@ def check_pairs(users: np.ndarray, items: np.ndarray) -> None:
         )
 
 
-def check_memory(num_users: int, num_items: int, num_ratings: int, is_dense: bool = False) -> None:
-    """Raise ``ValueError`` before memory is taken for ids that leave almost all rows empty."""
-    for name, size in (("user", num_users), ("item", num_items)):
-        if size > max(10**7, 100 * num_ratings):
+def check_ratings(
+    data: pd.DataFrame, num_users: int, num_items: int, scale: RatingScale = STARS
+) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
+    """Return the users, the items and the ratings of a table, each ``(num_ratings,)``.
+
+    Raises ``ValueError`` for what :func:`check_ids` and :func:`check_pairs` refuse, ids with such
+    gaps that almost all rows of a matrix would be empty, and ratings off the ``scale``.
+    """
+    users, items = check_ids(data, num_users, num_items)
+    for name, size in (("user_id", num_users), ("item_id", num_items)):
+        if size > max(10**6, 10 * len(data)):  # memory would be taken for each possible id
             raise ValueError(
-                f"{name}_id goes up to {size:,}, for {num_ratings:,} ratings: renumber the ids "
-                f"without gaps, data['{name}_id'] = pd.factorize(data['{name}_id'])[0] + 1, or "
-                "read the table with autorec_d2l.custom.read_ratings"
+                f"{name} goes up to {size:,}, for {len(data):,} ratings: renumber the ids without "
+                f"gaps, data['{name}'] = pd.factorize(data['{name}'])[0] + 1, or read the table "
+                "with autorec_d2l.custom.read_ratings"
             )
-    if is_dense and num_users * num_items > MAX_CELLS:
-        raise ValueError(
-            f"a dense matrix of user_id up to {num_users:,} and item_id up to {num_items:,} takes "
-            f"{num_users * num_items * 4 / 1e9:,.0f} GB: use autorec_d2l.sparse, or renumber ids "
-            "with gaps, as in pd.factorize(data['user_id'])[0] + 1"
-        )
+    check_pairs(users, items)
+    ratings = torch.from_numpy(column_of(data, "rating").copy())
+    scale.check(ratings, "rating", lambda i: f"user {users[i]}, item {items[i]}, data.iloc[{i}]")
+    return users, items, ratings
 
 
 def checksum(data: Any, crc: int = 0) -> int:
