@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from browser import chromium
 
 import autorec_d2l as d2l
 
@@ -54,5 +53,7 @@ def launch():
 @pytest.fixture(scope="session")
 def browser():
     """One Chromium for all tests of a process, or a skip that says why."""
+    from chromium import chromium  # needs playwright, which other tests do without
+
     with chromium() as browser:
         yield browser

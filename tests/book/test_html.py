@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import AXE, OVERFLOW, visit
+from chromium import AXE, OVERFLOW, visit
 from playwright.sync_api import TimeoutError
 
 import autorec_d2l

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from browser import AXE, OVERFLOW, visit
+from chromium import AXE, OVERFLOW, visit
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments, widgets
-from autorec_d2l.widgets.fragment import assemble
-from autorec_d2l.widgets.recommender import to_bytes
 from autorec_d2l.recommend import fold_in
 from autorec_d2l.sparse import SparseAutoRec
+from autorec_d2l.widgets.fragment import assemble
+from autorec_d2l.widgets.recommender import to_bytes
 
 DOCUMENT = """<!DOCTYPE html><html lang="en"{root}><head><meta charset="utf-8"><title>x</title>
 <meta name="viewport" content="width=device-width"></head><body{body}><main><h1>x</h1>
