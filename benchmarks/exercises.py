@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import torch
+from IPython.core.inputtransformer2 import TransformerManager
 from provenance import write_results
 
 import autorec_d2l as d2l
@@ -63,7 +64,8 @@ def read_settings(path):
     names = {}
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
-            exec(compile(cell.source, path.name, "exec"), names)
+            source = TransformerManager().transform_cell(cell.source)  # "%pip" is not Python
+            exec(compile(source, path.name, "exec"), names)
             if "sweep-settings" in cell.metadata.get("tags", []):
                 return names
     raise ValueError(f"{path} has no cell tagged sweep-settings")

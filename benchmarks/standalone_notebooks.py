@@ -78,7 +78,7 @@ def main():
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
         chapters = [ROOT / "book" / f"{name}.ipynb" for name in names]
-        standalone_notebooks.write(ROOT, chapters, Path(scratch, "lone"))
+        standalone_notebooks.write(ROOT, chapters, Path(scratch, "notebooks"))
         bare = BareEnvironment(Path(scratch))
         for name in names:
             path, start = Path(scratch, "lone", f"{name}.ipynb"), time.perf_counter()

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Execute chapters with a fresh kernel and store their outputs in the one canonical form.
+"""Execute chapters with a fresh kernel and store them, with outputs, in canonical form.
 
-    .venv/bin/python tools/execute_notebooks.py [book/mf.ipynb ...]    all chapters unless some are named
-    .venv/bin/python tools/execute_notebooks.py --check                execute nothing, say what is not canonical
-    .venv/bin/python tools/execute_notebooks.py --form                 execute nothing, make it canonical
+    .venv/bin/python tools/execute_notebooks.py [book/mf.ipynb ...]    default: all chapters
+    .venv/bin/python tools/execute_notebooks.py --form [...]    only format them, keep the outputs
 
-A new address in pyproject.toml needs no more than `--form`: the outputs stay.
-A second run changes nothing. A chapter that fails keeps the file that it has.
+A new repository URL in pyproject.toml needs only `--form`. A second run changes nothing. If a
+chapter fails, its file stays as it was.
 """
 
 import argparse
@@ -22,43 +21,22 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from address import addressed, repository  # noqa: E402
+from book_frame import project_urls  # noqa: E402
 
+# `%pip` does not stop the notebook when pip fails: the import of the next cell does.
 SETUP = """\
-# Install the helper library where it is missing, as on Colab.
-import importlib.util
-import os
-import subprocess
-import sys
+# Install the helper library where it is missing. If that fails, use the
+# notebook of this chapter behind "Run it yourself" in the HTML book.
+from importlib.util import find_spec
 
-if importlib.util.find_spec("autorec_d2l") is None:
-    {source}
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", source], check=True
-    )
-    importlib.invalidate_caches()"""
-KNOWN = """\
-source = os.environ.get(
-        "AUTOREC_D2L_SOURCE",
-        "git+{url}",
-    )"""
-UNKNOWN = """\
-source = os.environ.get("AUTOREC_D2L_SOURCE")
-    if not source:
-        raise ModuleNotFoundError(
-            "autorec_d2l is missing. In a copy of the repository run this line "
-            "in a cell of its own, then this cell again:\\n\\n"
-            "%pip install ..\\n\\n"
-            "Elsewhere use the file behind 'Run it yourself' on the chapter's "
-            "page in the HTML book. It brings the library along."
-        )"""
-FRONT_DOORS = ("README.md", "CITATION.cff")
-COLUMNS = 80  # what fits beside the contents on a page of 1280 pixels
+if find_spec("autorec_d2l") is None:
+    %pip install -q {source}"""
+COLUMNS = 80  # fit beside the contents on a page of 1280 pixels
 
 
 def setup_source(url):
-    """Return the set-up cell; with a repository to install from where the project has one."""
-    return SETUP.format(source=KNOWN.format(url=url) if url else UNKNOWN)
+    """Return the set-up cell, which installs from the repository, or else from its clone."""
+    return SETUP.format(source=f"git+{url}" if url else "..")
 
 
 def setup_cell(nb):
@@ -68,7 +46,7 @@ def setup_cell(nb):
 
 
 def formatted(nb):
-    """Lay out the code of every cell in the style of the project, at most `COLUMNS` wide."""
+    """Format the code cells with ruff, at most `COLUMNS` wide."""
     command = [Path(sys.executable).with_name("ruff"), "format", "--isolated", "--quiet"]
     command += ["--line-length", str(COLUMNS), "--stdin-filename", "x.ipynb", "-"]
     done = subprocess.run(
@@ -78,16 +56,16 @@ def formatted(nb):
         raise ValueError(done.stderr)
     nb = nbformat.reads(done.stdout, as_version=4)
     for cell in nb.cells:
-        if cell.source.startswith("# @save\n"):  # d2l's mark has no blank
+        if cell.source.startswith("# @save\n"):  # as in d2l
             cell.source = cell.source.replace("# @save", "#@save", 1)
     return nb
 
 
 def canonical(nb):
-    """Give a notebook its set-up cell and its layout; take away what changes from run to run."""
+    """Format a notebook, write its set-up cell and remove what changes from run to run."""
     nb = formatted(nb)
     if cell := setup_cell(nb):
-        cell.source = setup_source(repository(ROOT))
+        cell.source = setup_source(project_urls(ROOT).get("Repository"))
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
     nb.metadata = {
@@ -100,20 +78,20 @@ def canonical(nb):
 def execute(nb, folder):
     """Run every cell in its folder, as nbval does."""
     os.environ.update(TQDM_DISABLE="1", PYTHONHASHSEED="0", OMP_NUM_THREADS="1")
-    os.environ.pop("MPLBACKEND", None)  # the kernel's own draws into the notebook
+    os.environ.pop("MPLBACKEND", None)  # the kernel sets its own
     NotebookClient(
         nb,
         kernel_name="python3",
         timeout=600,
         record_timing=False,
         store_widget_state=False,
-        coalesce_streams=True,  # two prints are one output, whenever they arrive
+        coalesce_streams=True,  # one output, however many messages it came in
         resources={"metadata": {"path": str(folder)}},
     ).execute()
 
 
 def store(path):
-    """Execute one chapter; replace its file only after the last cell."""
+    """Execute one chapter and replace its file after the last cell."""
     nb = canonical(nbformat.read(path, as_version=4))
     execute(nb, path.parent)
     new = path.with_suffix(".ipynb.new")
@@ -121,51 +99,29 @@ def store(path):
     os.replace(new, path)
 
 
-def in_form(path):
-    """Return the text of a chapter, or of a front door, in its canonical form; outputs stay."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".ipynb":
-        return addressed(text, repository(ROOT))
-    return nbformat.writes(canonical(nbformat.reads(text, as_version=4))).rstrip() + "\n"
-
-
-def look_at_the_form(paths, write):
-    """Say which files are not canonical, or make them so; return how many still are not."""
-    failures = 0
-    for path in paths:
-        if (text := in_form(path)) == path.read_text(encoding="utf-8"):
-            continue
-        if write:
-            path.write_text(text, encoding="utf-8")
-        failures += not write
-        print(
-            f"{path.name}: {'written' if write else 'not canonical, run tools/execute_notebooks.py --form'}"
-        )
-    return failures
+def form(path):
+    """Bring a chapter into canonical form, with the outputs that it has."""
+    old = path.read_text(encoding="utf-8")
+    new = nbformat.writes(canonical(nbformat.reads(old, as_version=4))).rstrip() + "\n"
+    path.write_text(new, encoding="utf-8")
 
 
 def main():
-    """Store, check or form, file by file; return 1 if one failed."""
+    """Store or format each chapter; return 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: book/*.ipynb")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--check", action="store_true", help="execute nothing, compare the form")
-    how.add_argument("--form", action="store_true", help="execute nothing, write the form")
+    parser.add_argument("--form", action="store_true", help="format without executing")
     args = parser.parse_args()
-    paths = args.notebooks or sorted((ROOT / "book").glob("*.ipynb"))
-    if args.check or args.form:
-        doors = [] if args.notebooks else [ROOT / name for name in FRONT_DOORS]
-        return min(look_at_the_form([*paths, *doors], write=args.form), 1)
-    failures = 0
-    for path in paths:
+    failed = False
+    for path in args.notebooks or sorted((ROOT / "book").glob("*.ipynb")):
         start = time.perf_counter()
         try:
-            store(path)
+            (form if args.form else store)(path)
             print(f"{path.name}: stored in {time.perf_counter() - start:.1f} s", flush=True)
         except CellExecutionError as error:
             print(f"{path.name}: FAILED, the file stays as it was\n{error}", flush=True)
-            failures += 1
-    return min(failures, 1)
+            failed = True
+    return failed
 
 
 if __name__ == "__main__":

@@ -1,28 +1,28 @@
-"""What Jupyter Book lacks for this book: it reads offline, and it knows its own address.
+"""Make the HTML book work offline, link it to its repository, and fix its accessibility.
 
-* Equations: MathJax from the package `sphinx-mathjax-offline` instead of a content network.
+* Equations: MathJax from the package `sphinx-mathjax-offline` instead of a CDN.
 * No Thebe: sphinx-thebe declares one constant twice, which is a script error on every page.
-* The buttons of Colab, Binder and the repository appear once pyproject.toml names its address,
-  unless the solutions are hidden, which lie in the repository.
+* The buttons of Colab, Binder and the repository appear if pyproject.toml has the repository's
+  URL, unless the solutions are hidden, which the repository contains.
 """
 
 import re
+import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from address import repository, urls
+MATHJAX = "tex-svg-full.js"  # the full one loads no further files
 
-MATHJAX = "tex-svg-full.js"  # the full one: it never asks for a further file
-
-# Who can start a chapter that lies at a host; the theme knows no other hosts.
+# The services that can run a chapter from a host; the theme supports no other hosts.
 BINDER = {"binderhub_url": "https://mybinder.org"}
 LAUNCHERS = {
     "github.com": {"colab_url": "https://colab.research.google.com", **BINDER},
     "gitlab.com": BINDER,
 }
 
-# The root page only leads to the first chapter; Jupyter Book's own has no title and no language.
-FRONT_DOOR = """<!DOCTYPE html>
+# The root page redirects to the first chapter; Jupyter Book's own has no title and no language.
+REDIRECT = """<!DOCTYPE html>
 <html lang="{language}">
 <head>
 <meta charset="utf-8">
@@ -35,8 +35,15 @@ FRONT_DOOR = """<!DOCTYPE html>
 """
 
 
-def read_offline(app, config):
-    """Take MathJax from the installed package, and silence Thebe."""
+def project_urls(root):
+    """Return `[project.urls]` of pyproject.toml."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"].get(
+        "urls", {}
+    )
+
+
+def work_offline(app, config):
+    """Take MathJax from the installed package, and disconnect Thebe."""
     files = distribution("sphinx-mathjax-offline").files
     script = next(file.locate() for file in files if file.match(f"mathjax/{MATHJAX}"))
     config.html_static_path.append(str(script))
@@ -46,12 +53,12 @@ def read_offline(app, config):
         listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
 
 
-def name_the_repository(app, config):
-    """Offer the launch, repository and edit buttons only where they lead somewhere."""
-    root, options = Path(app.srcdir), config.html_theme_options
-    config.html_baseurl = config.html_baseurl or urls(root).get("documentation", "")
-    url = repository(root)
-    host = url and url.split("/")[2]
+def link_repository(app, config):
+    """Add the launch, repository and edit buttons where the repository is public."""
+    urls, options = project_urls(Path(app.srcdir)), config.html_theme_options
+    config.html_baseurl = config.html_baseurl or urls.get("Documentation", "")
+    url = urls.get("Repository", "")
+    host = urlsplit(url).netloc
     if config.hide_solutions or host not in LAUNCHERS:
         options.update(repository_url="", launch_buttons={})
         return
@@ -64,30 +71,29 @@ def name_the_repository(app, config):
     )
 
 
-def mend_for_readers(app, pagename, templatename, context, doctree):
-    """Say what screen readers need to know and the page does not say."""
+def fix_accessibility(app, pagename, templatename, context, doctree):
+    """Set the language of the Chinese boxes, and a valid role in the list of references."""
     if body := context.get("body"):
-        # The 中文要点 boxes are Chinese: for voices, and for the right glyphs.
+        # Screen readers choose their voice by the language, browsers the glyphs.
         zh = r'<div class="((?:[\w-]+ )*zh(?: [\w-]+)*)"'
         body = re.sub(zh, r'<div lang="zh-Hans" class="\1"', body)
-        # A list of works is a list of list items.
         context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
-def open_front_door(app, exception):
+def write_redirect(app, exception):
     """Write the root page before Jupyter Book does."""
     if exception is None and app.builder.format == "html":
-        page = FRONT_DOOR.format(
+        page = REDIRECT.format(
             language=app.config.language, title=app.config.html_title, root=app.config.root_doc
         )
         (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
 
 
 def setup(app):
-    """Connect the parts."""
-    app.setup_extension("without_solutions")  # which knows `hide_solutions`
-    app.connect("config-inited", read_offline)
-    app.connect("config-inited", name_the_repository)
-    app.connect("html-page-context", mend_for_readers)
-    app.connect("build-finished", open_front_door, priority=100)
+    """Register the event handlers."""
+    app.setup_extension("without_solutions")  # defines `hide_solutions`
+    app.connect("config-inited", work_offline)
+    app.connect("config-inited", link_repository)
+    app.connect("html-page-context", fix_accessibility)
+    app.connect("build-finished", write_redirect, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

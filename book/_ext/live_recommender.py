@@ -1,16 +1,16 @@
-"""Put the live recommender of its chapter on the front page, as the chapter has stored it.
+"""Show the stored output of the live recommender's chapter on the front page as well.
 
-The line `LIVE RECOMMENDER` of a page is replaced by the output of the cell that is tagged
-`live-recommender` in `book/recommend.ipynb`. So there is one fragment, and it is never old.
+The line `LIVE RECOMMENDER` of the page is replaced by the output of the cell that is tagged
+`live-recommender` in `book/recommend.ipynb`.
 """
 
 import json
 from pathlib import Path
 
-MARK, TAG, CHAPTER = "LIVE RECOMMENDER", "live-recommender", "book/recommend.ipynb"
+PLACEHOLDER, TAG, CHAPTER = "LIVE RECOMMENDER", "live-recommender", "book/recommend.ipynb"
 
 
-def fragment(path):
+def stored_html(path):
     """Return the HTML of the tagged cell; raise if the chapter has none stored."""
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         if TAG in cell["metadata"].get("tags", []):
@@ -22,15 +22,15 @@ def fragment(path):
     )
 
 
-def put_in(app, docname, source):
-    """Replace the mark, before the page is parsed."""
-    if docname == app.config.root_doc and MARK in source[0]:
-        html = fragment(Path(app.srcdir) / CHAPTER)
+def insert(app, docname, source):
+    """Replace the placeholder before the page is parsed."""
+    if docname == app.config.root_doc and PLACEHOLDER in source[0]:
+        html = stored_html(Path(app.srcdir) / CHAPTER)
         app.env.note_dependency(CHAPTER)
-        source[0] = source[0].replace(MARK, f"````{{raw}} html\n{html}\n````")
+        source[0] = source[0].replace(PLACEHOLDER, f"````{{raw}} html\n{html}\n````")
 
 
 def setup(app):
-    """Connect."""
-    app.connect("source-read", put_in)
+    """Register the event handler."""
+    app.connect("source-read", insert)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
 """MyST Markdown as the plain Markdown that Colab, Jupyter and GitHub show.
 
-A box becomes a quotation, tabs stand one below the other, an exercise and its solution get
-headings, under which a notebook folds. What is not known here is an error, never left as it is.
+An admonition becomes a quotation, tabs follow each other, an exercise and its solution get
+headings, under which a notebook folds. Any other directive or role is an error.
 """
 
 import json
@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.colon_fence import colon_fence_plugin
 from pybtex.database import Entry, parse_file
 
-CUT = "\f"  # here a new cell begins
+NEW_CELL = "\f"  # marks the beginning of a cell
 SOLUTION = "### Solution"
 PARSER = MarkdownIt("commonmark").use(colon_fence_plugin)
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
@@ -23,25 +23,25 @@ LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
 
 @dataclass(frozen=True)
 class Book:
-    """What a page says of others: their titles, the works it cites, where the book is published."""
+    """What links and citations need: the titles of the pages, the references, the book's URL."""
 
     titles: Mapping[str, str]  # of the pages, by the names of their files
     works: Mapping[str, Entry]  # by their keys in references.bib
-    address: str = ""  # of the published pages; empty where there is none
+    url: str = ""  # of the published pages; empty if there are none
 
     @classmethod
-    def read(cls, folder: Path, address: str = "") -> "Book":
+    def read(cls, folder: Path, url: str = "") -> "Book":
         """Read the titles of the pages and the works in a folder."""
         pages = (*folder.glob("*.md"), *folder.glob("*.ipynb"))
         titles = {page.stem: _title(page) for page in pages}
         works = parse_file(str(folder / "references.bib"), encoding="utf-8").entries
-        return cls(titles, works, address.rstrip("/"))
+        return cls(titles, works, url.rstrip("/"))
 
     def link(self, name: str, text: str = "") -> str:
-        """Return a link to a page, or its title where the book has no public address."""
+        """Return a link to a page, or its title if the book has no public URL."""
         title = self.titles[name]
-        if self.address:
-            return f"[{text or title}]({self.address}/{name}.html)"
+        if self.url:
+            return f"[{text or title}]({self.url}/{name}.html)"
         return f"{text} (*{title}*)" if text else f"*{title}*"
 
     def cite(self, key: str, form: str) -> str:
@@ -50,7 +50,7 @@ class Book:
         names = [" ".join((*p.prelast_names, *p.last_names)) for p in work.persons["author"]]
         authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
         text = form.format(authors=authors, year=work.fields["year"])
-        return f"[{text}]({address})" if (address := _address(work.fields)) else text
+        return f"[{text}]({url})" if (url := _work_url(work.fields)) else text
 
 
 def _title(page: Path) -> str:
@@ -61,8 +61,8 @@ def _title(page: Path) -> str:
     return re.search(r"^# (.+)", text, re.MULTILINE)[1]
 
 
-def _address(fields: Mapping[str, str]) -> str:
-    """Return where a work can be read."""
+def _work_url(fields: Mapping[str, str]) -> str:
+    """Return the URL of a cited work, or an empty string."""
     if "doi" in fields:
         return f"https://doi.org/{fields['doi']}"
     if paper := re.match(r"arXiv:(\S+)", fields.get("note", "")):
@@ -71,13 +71,13 @@ def _address(fields: Mapping[str, str]) -> str:
 
 
 def plain(text: str, book: Book) -> str:
-    """Return the text of a Markdown cell without MyST, with a `CUT` where a cell begins.
+    """Return the text of a Markdown cell without MyST, with `NEW_CELL` where a cell begins.
 
     Raises ``ValueError`` for a directive or role that has no plain form, ``KeyError`` for a page
     or a work that does not exist.
     """
     lines = text.split("\n")
-    for token in reversed(PARSER.parse(text)):  # the last first: line numbers stay right
+    for token in reversed(PARSER.parse(text)):  # from the last one: line numbers stay valid
         if token.type == "inline":
             start, end = token.map
             inline = "\n".join(lines[start:end])
@@ -105,9 +105,9 @@ def _role(name: str, content: str, book: Book) -> str:
 
 def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "solution-start":
-        return f"{CUT}{SOLUTION}{CUT}"
+        return f"{NEW_CELL}{SOLUTION}{NEW_CELL}"
     if name == "solution-end":
-        return CUT
+        return NEW_CELL
     content = re.sub(r"\A(?::[\w-]+:.*\n)+", "", content)  # its options
     content = plain(content, book).strip()
     if name in ("div", "tab-set"):

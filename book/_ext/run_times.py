@@ -1,17 +1,17 @@
-"""Show on its page how long the chapters take, as the results file says.
+"""Show the run times of the chapters, from their results file.
 
-The line `RUN TIMES` of a page is replaced by a table of chapters and seconds, and by the head of
-the file: the command, versions, hashes of the data, machine and date. So no number is typed in.
+The line `RUN TIMES` of the page is replaced by a table of chapters and seconds, and by the header
+of the file: command, versions, hashes of the data, machine and date.
 """
 
 import csv
 from pathlib import Path
 
-MARK, FILE = "RUN TIMES", "autorec_d2l/results/run_times.csv"
+PLACEHOLDER, FILE = "RUN TIMES", "autorec_d2l/results/run_times.csv"
 
 
 def tables(text: str) -> str:
-    """Return the results file ``text`` as two tables in Markdown."""
+    """Return the text of the results file as two tables in Markdown."""
     lines = text.splitlines()
     head = [line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("# ")]
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
@@ -27,19 +27,16 @@ def tables(text: str) -> str:
     )
 
 
-def put_in(app, docname, source):
-    """Replace the mark, before the page is parsed; without a file say how to make it."""
-    if docname != "book/run_times" or MARK not in source[0]:
+def insert(app, docname, source):
+    """Replace the placeholder before the page is parsed."""
+    if docname != "book/run_times" or PLACEHOLDER not in source[0]:
         return
-    path = Path(app.srcdir) / FILE
     app.env.note_dependency(FILE)
-    found = "Nothing has been measured yet: run the command above."
-    if path.exists():
-        found = tables(path.read_text(encoding="utf-8"))
-    source[0] = source[0].replace(MARK, found)
+    text = (Path(app.srcdir) / FILE).read_text(encoding="utf-8")
+    source[0] = source[0].replace(PLACEHOLDER, tables(text))
 
 
 def setup(app):
-    """Connect."""
-    app.connect("source-read", put_in)
+    """Register the event handler."""
+    app.connect("source-read", insert)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

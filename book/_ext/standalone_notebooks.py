@@ -1,7 +1,7 @@
-"""Lone files: each chapter as one notebook that runs alone, on Colab or any Jupyter.
+"""Standalone notebooks: each chapter as one notebook that runs alone, on Colab or any Jupyter.
 
-The library travels in the set-up cell as a wheel. The build of the book makes the files, so that
-they are never older than its pages, and each page links its own: "Run it yourself".
+Its set-up cell contains the library as a wheel. The build of the book writes the notebooks, so
+that they are as new as its pages, and each page links to its own: "Run it yourself".
 """
 
 import base64
@@ -9,21 +9,21 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from unittest.mock import patch
 
-from plain_markdown import CUT, SOLUTION, Book, plain
+from flit_core.wheel import make_wheel_in
+from plain_markdown import NEW_CELL, SOLUTION, Book, plain
 from without_solutions import cut
 
-FOLDER = "lone"  # in the HTML
-# Installed, not put on sys.path, which the processes of torchrun would not see.
+FOLDER = "standalone"  # in the HTML
+# Installed rather than put on sys.path, which the processes of torchrun would not see.
 SETUP = '''\
-#@title Run this first: it installs the book's library, which it brings along
+#@title Run this first: it installs the book's library, which is in this cell
 import base64
-import importlib
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -36,59 +36,47 @@ try:
 except PackageNotFoundError:
     origin = ""
 if SHA256 not in origin and "editable" not in origin:
+    if importlib.util.find_spec("pip") is None:
+        raise ModuleNotFoundError(
+            f"pip is missing: run `{{sys.executable}} -m ensurepip` (in an environment "
+            "of uv: `uv pip install pip`) in a terminal, then run this cell again."
+        )
     with tempfile.TemporaryDirectory() as folder:
         wheel = Path(folder, "{name}")
-        # Base64, of which no line can look like a command of the notebook.
+        # Base64: no line of it can look like a magic command of the notebook.
         wheel.write_bytes(base64.b64decode("""
 {data}"""))
         pip = [sys.executable, "-m", "pip", "install", "-qq"]
         exactly = ["--force-reinstall", "--no-deps"]
         subprocess.run([*pip, *exactly, wheel], check=True)
-        subprocess.run([*pip, wheel], check=True)  # what it needs and is missing
+        subprocess.run([*pip, wheel], check=True)  # its missing dependencies
     importlib.invalidate_caches()'''
 
 
 def library_wheel(root: Path) -> tuple[str, bytes]:
-    """Return the name and the bytes of the library's wheel, the same for the same sources.
-
-    Raises ``RuntimeError`` with pip's own words if it cannot be built.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        tree, out = Path(scratch, "tree"), Path(scratch, "out")
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / "autorec_d2l", tree / "autorec_d2l", ignore=ignore)
-        # pip builds beside the sources
-        for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-            shutil.copy(root / name, tree)
-        command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-        done = subprocess.run(
-            [*command, "--disable-pip-version-check", "-w", out, tree],
-            env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"},  # 1980, when zip's time begins
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"the library's wheel could not be built:\n{done.stderr}")
-        (wheel,) = out.iterdir()
+    """Return the name and the bytes of the library's wheel, the same for the same sources."""
+    year_1980 = {"SOURCE_DATE_EPOCH": "315532800"}  # the first year that a zip file can store
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, year_1980):
+        wheel = make_wheel_in(root / "pyproject.toml", Path(folder)).file
         return wheel.name, wheel.read_bytes()
 
 
 def setup_source(name: str, wheel: bytes) -> str:
-    """Return the set-up cell that installs a wheel unless the same is there, or a checkout."""
+    """Return the set-up cell, which installs a wheel unless it or a checkout is installed."""
     data = base64.encodebytes(wheel).decode("ascii")
     return SETUP.format(sha256=hashlib.sha256(wheel).hexdigest(), name=name, data=data)
 
 
-def lone(cells: list[dict], setup: str, book: Book) -> dict:
-    """Return the notebook that runs alone, from the cells of a chapter: plain, and without outputs.
+def standalone(cells: list[dict], setup: str, book: Book) -> dict:
+    """Return the standalone notebook of a chapter's cells, in plain Markdown, without outputs.
 
-    The first code cell, which is the set-up, becomes `setup`. Code that the book folds is folded
-    here too, and so are solutions.
+    Its first code cell, the set-up, becomes `setup`. Code that the book folds is folded here too,
+    and so are solutions.
     """
     made, folded = [], []
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            texts = plain("".join(cell["source"]), book).split(CUT)
+            texts = plain("".join(cell["source"]), book).split(NEW_CELL)
             for number, text in enumerate(text.strip() for text in texts):
                 if not text:
                     continue
@@ -119,29 +107,29 @@ def lone(cells: list[dict], setup: str, book: Book) -> dict:
 
 def _markdown_cell(name: str, text: str) -> dict:
     """Return a Markdown cell; Colab and JupyterLab fold what follows the heading of a solution."""
-    folds = {"id": name, "jp-MarkdownHeadingCollapsed": True} if text == SOLUTION else {}
-    return {"cell_type": "markdown", "id": name, "metadata": folds, "source": text}
+    metadata = {"id": name, "jp-MarkdownHeadingCollapsed": True} if text == SOLUTION else {}
+    return {"cell_type": "markdown", "id": name, "metadata": metadata, "source": text}
 
 
-def write(root: Path, chapters: Iterable[Path], out: Path, hide=False, address="") -> None:
-    """Write the lone file of each chapter into the folder `out`, and take away all others."""
-    setup, book = setup_source(*library_wheel(root)), Book.read(root / "book", address)
+def write(root: Path, chapters: Iterable[Path], out: Path, hide=False, book_url="") -> None:
+    """Write the standalone notebook of each chapter into the folder `out`, which is emptied."""
+    setup, book = setup_source(*library_wheel(root)), Book.read(root / "book", book_url)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for chapter in chapters:
         cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
-        nb = lone(cut(cells) if hide else cells, setup, book)
+        nb = standalone(cut(cells) if hide else cells, setup, book)
         text = json.dumps(nb, ensure_ascii=False, indent=1)
         (out / chapter.name).write_text(text + "\n", encoding="utf-8")
 
 
 def is_chapter(app, docname: str) -> bool:
-    """Say whether a page has a lone file."""
+    """Return whether a page is a notebook."""
     return docname in app.env.found_docs and app.env.doc2path(docname).endswith(".ipynb")
 
 
-def offer(app, pagename, templatename, context, doctree):
-    """Put "Run it yourself" into the header, and offer the lone file where a page is downloaded."""
+def add_button(app, pagename, templatename, context, doctree):
+    """Put "Run it yourself" into the header, and let the download button lead there too."""
     url = None
     if is_chapter(app, pagename):
         url = f"{context['pathto'](FOLDER, 1)}/{Path(pagename).name}.ipynb"
@@ -165,7 +153,7 @@ def offer(app, pagename, templatename, context, doctree):
 
 
 def finish(app, exception):
-    """Write the lone files beside the pages."""
+    """Write the standalone notebooks beside the pages."""
     if exception is None and app.builder.format == "html":
         chapters = [
             Path(app.env.doc2path(docname))
@@ -173,13 +161,13 @@ def finish(app, exception):
             if is_chapter(app, docname)
         ]
         root, out = Path(app.srcdir), Path(app.outdir) / FOLDER
-        address = app.config.html_baseurl and f"{app.config.html_baseurl.rstrip('/')}/book"
-        write(root, chapters, out, app.config.hide_solutions, address)
+        book_url = app.config.html_baseurl and f"{app.config.html_baseurl.rstrip('/')}/book"
+        write(root, chapters, out, app.config.hide_solutions, book_url)
 
 
 def setup(app):
-    """Connect the parts."""
-    app.setup_extension("without_solutions")  # which knows `hide_solutions`
-    app.connect("html-page-context", offer, priority=502)  # after the theme's own buttons
+    """Register the event handlers."""
+    app.setup_extension("without_solutions")  # defines `hide_solutions`
+    app.connect("html-page-context", add_button, priority=502)  # after the theme's own buttons
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,9 +1,9 @@
 """Build the book without its solutions, for teachers: `hide_solutions: true` in _config.yml.
 
-sphinx-exercise obeys that setting for `{solution}` alone. Most solutions of this book hold code and
-stand in cells of their own between `{solution-start}` and `{solution-end}`; those are cut out here,
-before the notebook is read, so that nothing of them is left in the pages or their search index.
-Of an older build, which has them, nothing is left either.
+sphinx-exercise applies that setting to `{solution}` only. Most solutions of this book contain code
+and are cells between `{solution-start}` and `{solution-end}`; those are cut out here, before the
+notebook is read, so that they reach neither the pages nor the search index. An older build, which
+contains them, is deleted.
 """
 
 import json
@@ -14,9 +14,9 @@ START, END = "```{solution-start}", "```{solution-end}"
 
 
 def cut(cells: list[dict]) -> list[dict]:
-    """Return the cells of a notebook without what lies from a start to its end.
+    """Return the cells of a notebook without those from a solution's start to its end.
 
-    Raises `ValueError` for a start or an end that is alone.
+    Raises `ValueError` for a start without an end, or an end without a start.
     """
     kept, inside = [], False
     for cell in cells:
@@ -27,7 +27,7 @@ def cut(cells: list[dict]) -> list[dict]:
         lines, is_fence_of_end = [], False
         for line in "".join(cell["source"]).split("\n"):
             if line.startswith((START, END)) and line.startswith(START) == inside:
-                raise ValueError(f"{line} stands alone")
+                raise ValueError(f"{line} has no counterpart")
             if line.startswith(START):
                 inside = True
             elif line.startswith(END):
@@ -44,31 +44,31 @@ def cut(cells: list[dict]) -> list[dict]:
 
 
 def hide(app, docname, content):
-    """Cut the solutions out of a notebook if the book is built without them."""
+    """Cut the solutions out of a notebook."""
     if app.config.hide_solutions and app.env.doc2path(docname).endswith(".ipynb"):
         nb = json.loads(content[0])
         content[0] = json.dumps({**nb, "cells": cut(nb["cells"])})
 
 
 def copy_no_sources(app, config):
-    """Do not offer the notebooks, which hold the solutions, for download."""
+    """Do not copy the notebooks, which contain the solutions, for download."""
     if config.hide_solutions:
         config.html_copy_source = False
 
 
 def clear(app):
-    """Take away an older build, whose sources, figures and lone files hold solutions."""
+    """Delete an older build, whose sources, figures and standalone notebooks have solutions."""
     out = Path(app.outdir)
     if app.config.hide_solutions and app.builder.format == "html" and (out / ".buildinfo").exists():
         for path in out.iterdir():
             if path.is_file():
                 path.unlink()
-            elif path.name != ".doctrees":  # Sphinx's own notes, renewed where the setting changed
+            elif path.name != ".doctrees":  # Sphinx's cache, which notices the changed setting
                 shutil.rmtree(path)
 
 
 def setup(app):
-    """Connect the parts."""
+    """Register the event handlers."""
     app.setup_extension("sphinx_exercise")
     app.connect("config-inited", copy_no_sources)
     app.connect("builder-inited", clear)
