@@ -14,7 +14,7 @@ import torch
 import autorec_d2l as d2l
 from autorec_d2l.custom import commands
 from autorec_d2l.data.rating_scale import STARS
-from autorec_d2l.recommend import best, recommend
+from autorec_d2l.recommend import recommend, top_k
 from autorec_d2l.training.distributed import threads_for
 
 NUM_TITLES = 10
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, devices: list[torch.device]) -> None:
     with threads_for(len(parts[0])):
         net = train(train_inter, test_inter, options, devices)
     own = train_inter[:, options.user - 1]  # (num_items,)
-    liked = best(own, own > 0, NUM_TITLES, "stars")
+    liked = top_k(own, own > 0, NUM_TITLES, "stars")
     advice = recommend(net, train_inter, options.user, NUM_TITLES, MIN_RATINGS)
     advice["stars"] = advice["stars"].clip(STARS.low, STARS.high)  # ranked as predicted
     columns = [

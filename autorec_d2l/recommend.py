@@ -33,9 +33,9 @@ def recommend(
     network's, and predictions that are not finite.
     """
     user = _index("user_id", user_id, inter_mat.shape[1])
-    stars = complete(net, inter_mat)[:, user]  # (num_items,)
+    stars = predict_all(net, inter_mat)[:, user]  # (num_items,)
     is_left = (inter_mat[:, user] == 0) & (inter_mat.count_nonzero(1) >= min_ratings)
-    return best(stars, is_left, n, "stars")
+    return top_k(stars, is_left, n, "stars")
 
 
 def fold_in(
@@ -66,7 +66,7 @@ def fold_in(
         if num_ratings is None:
             raise ValueError("min_ratings needs num_ratings, how often each item was rated")
         is_left &= num_ratings >= min_ratings
-    return best(complete(net, row[None])[0], is_left, n, "stars")
+    return top_k(predict_all(net, row[None])[0], is_left, n, "stars")
 
 
 def similar_items(
@@ -84,10 +84,10 @@ def similar_items(
     directions = nn.functional.normalize(vectors.detach(), dim=1)
     is_left = torch.ones(len(vectors), dtype=torch.bool) if is_eligible is None else is_eligible
     others = torch.arange(len(vectors)) != item
-    return best(directions @ directions[item], is_left & others, n, "cosine")
+    return top_k(directions @ directions[item], is_left & others, n, "cosine")
 
 
-def complete(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
+def predict_all(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
     """Return every prediction for dense ``rows``, of either kind of network, in their shape.
 
     Raises ``ValueError`` for rows that are not as long as the network's.
@@ -105,7 +105,7 @@ def complete(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
         return net(rows.to(device)).cpu()
 
 
-def best(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.DataFrame:
+def top_k(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.DataFrame:
     """Return ``item_id`` and score, under ``name``, of the ``n`` highest that are left.
 
     Raises ``ValueError`` for an ``n`` below 1 and scores that are not finite.

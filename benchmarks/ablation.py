@@ -24,7 +24,7 @@ SPLITS = range(5)
 NUM_EPOCHS, STEP = 100, 5
 D2L = {"init": "zero", "lr": 0.002, "output": "identity", "dropout": 0.05, "input_dropout": 0.0}
 DROPOUT = {"dropout": 0.3, "input_dropout": 0.3}
-ARMS = [
+CONFIGURATIONS = [
     {},
     {"init": "mean"},
     {"lr": 0.001},
@@ -53,7 +53,7 @@ def run_split(split):
     torch.set_num_threads(1)
     parts = experiments.split_parts(d2l.read_data_ml100k(), "random", split)
     tables = []
-    for arm in ARMS:
+    for arm in CONFIGURATIONS:
         history = experiments.fit_autorec(
             parts.fit_data, parts.valid_data, parts.sizes, NUM_EPOCHS, split, **arm
         ).history

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
-from peers import PACKAGES, fit_myfm, fit_surprise
+from external_models import PACKAGES, fit_myfm, fit_surprise
 from provenance import write_results
 from tqdm import tqdm
 

@@ -20,7 +20,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from peers import PACKAGES, fit_surprise
+from external_models import PACKAGES, fit_surprise
 from provenance import write_results
 
 import autorec_d2l as d2l

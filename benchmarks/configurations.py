@@ -38,7 +38,7 @@ def load_matrices(data_name, split, validation=False):
     return matrices
 
 
-def train_arm(arm, data_name, matrices, epochs, seed, fast=CHOSEN, device="cpu"):
+def train_configuration(arm, data_name, matrices, epochs, seed, fast=CHOSEN, device="cpu"):
     """Train one arm; return its history with `total_seconds`, evaluation included, by epoch.
 
     The training rows lie on the device from the start.

@@ -53,7 +53,7 @@ def sweep_split(chapter, split, keep):
     ratings = d2l.read_data_ml100k()
     keep = keep / f"{chapter}_{split}.csv" if keep else None
     tables = {
-        name: experiments.run_sweep(ratings, **sweep, splits=[split], keep=keep)
+        name: experiments.run_sweep(ratings, **sweep, splits=[split], cache=keep)
         for name, sweep in sweeps.items()
     }
     return pd.concat(tables, names=["sweep"]).reset_index("sweep")

@@ -20,7 +20,7 @@ from provenance import write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
-from autorec_d2l.experiments import rankers
+from autorec_d2l.experiments import ranking_models
 from autorec_d2l.experiments.ranking_metrics import (
     coverage_and_popularity,
     ranking_metrics,
@@ -31,9 +31,12 @@ from autorec_d2l.experiments.ranking_metrics import (
 LIKED = 4  # stars
 IN_STARS = ("MF", "AutoRec", "AutoRec without its mask")
 MODELS = {
-    "popularity": (rankers.rank_popularity, [{"least": 1}, {"least": 4}, {"least": 5}]),
+    "popularity": (
+        ranking_models.rank_popularity,
+        [{"min_rating": 1}, {"min_rating": 4}, {"min_rating": 5}],
+    ),
     "MF": (
-        rankers.rank_mf,
+        ranking_models.rank_mf,
         [
             {"batch_size": 1024, "lr": 0.004, **trial}
             for trial in (
@@ -44,23 +47,23 @@ MODELS = {
         ],
     ),
     "AutoRec": (
-        rankers.rank_autorec,
+        ranking_models.rank_autorec,
         [{"num_epochs": 25}, {"num_epochs": 50}, {"num_epochs": 50, "dropout": 0.3}],
     ),
     "AutoRec without its mask": (
-        rankers.rank_autorec,
+        ranking_models.rank_autorec,
         [{"num_epochs": epochs, "mask": False} for epochs in (15, 25, 40)],
     ),
     "EASE": (
-        rankers.rank_ease,
-        [{"wd": 200, "least": 4}, {"wd": 500, "least": 4}, {"wd": 500, "least": 1}],
+        ranking_models.rank_ease,
+        [{"wd": 200, "min_rating": 4}, {"wd": 500, "min_rating": 4}, {"wd": 500, "min_rating": 1}],
     ),
     "Mult-VAE": (
-        rankers.rank_mult_vae,
+        ranking_models.rank_mult_vae,
         [
-            {"num_epochs": 30, "least": 4},
-            {"num_epochs": 60, "least": 4},
-            {"num_epochs": 30, "least": 1},
+            {"num_epochs": 30, "min_rating": 4},
+            {"num_epochs": 60, "min_rating": 4},
+            {"num_epochs": 30, "min_rating": 1},
         ],
     ),
 }

@@ -18,15 +18,15 @@ import time
 from functools import partial
 from itertools import product
 
-import arms
+import configurations
 import pandas as pd
 import torch
 from provenance import write_results
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from autorec_d2l.sparse.pattern import SparsityPattern
 from autorec_d2l.sparse.ops import dot_cells, sum_by_column, sum_by_row
+from autorec_d2l.sparse.pattern import SparsityPattern
 from autorec_d2l.sparse.synthetic import MOVIELENS, synthetic_ratings
 
 NUM_HIDDEN = 500
@@ -121,10 +121,10 @@ def product_kernels(matrix, batch_size):
 
 def training_rows():
     """Return the parts of a whole training, evaluation included, as rows of the table."""
-    matrices = arms.load_matrices("100k", 0)
-    arms.train_arm("ours, sparse", "100k", matrices, 2, 0)  # to warm up
+    matrices = configurations.load_matrices("100k", 0)
+    configurations.train_configuration("ours, sparse", "100k", matrices, 2, 0)  # to warm up
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        arms.train_arm("ours, sparse", "100k", matrices, 25, 0)
+        configurations.train_configuration("ours, sparse", "100k", matrices, 25, 0)
     seconds = dict.fromkeys([*PARTS.values(), "everything else"], 0.0)
     for event in profiler.key_averages():
         seconds[PARTS.get(event.key, "everything else")] += event.self_cpu_time_total / 1e6

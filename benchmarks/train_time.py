@@ -23,14 +23,14 @@ from contextlib import contextmanager, nullcontext
 from itertools import product
 from pathlib import Path
 
-import arms
+import configurations
 import numpy as np
 import pandas as pd
 from provenance import require_linux, write_results
 from tqdm import tqdm
 
 HERE = Path(__file__).parent
-ARMS = {
+CONFIGURATIONS = {
     "100k": [
         "PyTorch, default DataLoader",
         "PyTorch, 4 workers",
@@ -64,7 +64,7 @@ def run_process(arm, options, split, cores):
     with tempfile.TemporaryDirectory() as folder:
         history = Path(folder) / "history.csv"
         if arm in MXNET:
-            inter, test_inter = (inter for _, inter in arms.load_matrices("100k", split))
+            inter, test_inter = (inter for _, inter in configurations.load_matrices("100k", split))
             np.savez(Path(folder) / "split.npz", train=inter.numpy(), test=test_inter.numpy())
             command = [options.mxnet_python, HERE / "mxnet_listing.py", "train"]
             command += [Path(folder) / "split.npz", history, "--workers", MXNET[arm]]
@@ -138,12 +138,14 @@ def tune(splits):
     curves = []
     values = ((64, 128, 256), (0.002, 0.004, 0.008), (0.1, 0.3), (0.1, 0.3))
     for choice in tqdm(list(product(*values)), unit="setting"):
-        settings = dict(zip(arms.CHOSEN, choice, strict=True))
+        settings = dict(zip(configurations.CHOSEN, choice, strict=True))
         for split in range(splits):
-            matrices = arms.load_matrices("100k", split, validation=True)
-            history = arms.train_arm("ours, sparse, fast", "100k", matrices, 15, split, settings)
+            matrices = configurations.load_matrices("100k", split, validation=True)
+            history = configurations.train_configuration(
+                "ours, sparse, fast", "100k", matrices, 15, split, settings
+            )
             curves.append(history.reset_index().assign(split=split, **settings))
-    by_epoch = pd.concat(curves).groupby([*arms.CHOSEN, "epoch"])
+    by_epoch = pd.concat(curves).groupby([*configurations.CHOSEN, "epoch"])
     return by_epoch.agg(
         validation_rmse=("test_rmse", "mean"), total_seconds=("total_seconds", "median")
     ).reset_index()
@@ -156,7 +158,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--mxnet-python")
-    parser.add_argument("--data", choices=list(ARMS), default="100k")
+    parser.add_argument("--data", choices=list(CONFIGURATIONS), default="100k")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="25 or more (1m: 30); on two cores")
     parser.add_argument("--cores", type=int, nargs="+", default=[2, 1])
@@ -167,8 +169,10 @@ def main():
     options = parser.parse_args()
     options.epochs = options.epochs or EPOCHS[options.data]
     if options.arm:
-        matrices = arms.load_matrices(options.data, options.split)
-        history = arms.train_arm(options.arm, options.data, matrices, options.epochs, options.split)
+        matrices = configurations.load_matrices(options.data, options.split)
+        history = configurations.train_configuration(
+            options.arm, options.data, matrices, options.epochs, options.split
+        )
         history.to_csv(options.history)
         return
     if options.tune:
@@ -176,12 +180,12 @@ def main():
         write_results(curves, "train_time_tuning.csv")
         there = (
             curves[curves["validation_rmse"] <= VALIDATION_TARGET]
-            .groupby(list(arms.CHOSEN))
+            .groupby(list(configurations.CHOSEN))
             .first()
         )
         print(there.sort_values("total_seconds").head(5))
         return
-    names = (list(MXNET) if options.mxnet_python else []) + ARMS[options.data]
+    names = (list(MXNET) if options.mxnet_python else []) + CONFIGURATIONS[options.data]
     rounds = [
         (split, cores, arm)
         for split, cores, arm in product(range(options.splits), options.cores, names)

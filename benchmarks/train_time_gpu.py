@@ -12,14 +12,14 @@ not: what d2l prints as examples a second).
 import argparse
 import sys
 
-import arms
+import configurations
 import pandas as pd
 import pytest
 import torch
 from provenance import ROOT, write_results
 from tqdm import tqdm
 
-ARMS = [
+CONFIGURATIONS = [
     "ours, dense",
     "ours, dense bfloat16",
     "ours, sparse",
@@ -46,19 +46,21 @@ def run_tests(*options):
     return pytest.main(["-rs", *options, str(ROOT / "tests")], plugins=[NeedsGpu()])
 
 
-def time_arms(device, splits, epochs):
+def time_configurations(device, splits, epochs):
     """Return the curves of all arms on a device; the first training of each does not count."""
     device = torch.device(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     curves = []
     for split in tqdm(range(splits), unit="split"):
-        matrices = arms.load_matrices("100k", split)
+        matrices = configurations.load_matrices("100k", split)
         matrix, _ = matrices[0]
         cells_a_rating = matrix.shape[0] * matrix.shape[1] / len(matrix.values)
-        for arm in ARMS:
+        for arm in CONFIGURATIONS:
             if split == 0:
-                arms.train_arm(arm, "100k", matrices, 1, split, device=device)
-            history = arms.train_arm(arm, "100k", matrices, epochs, split, device=device)
+                configurations.train_configuration(arm, "100k", matrices, 1, split, device=device)
+            history = configurations.train_configuration(
+                arm, "100k", matrices, epochs, split, device=device
+            )
             history["cells_per_s"] = history["ratings_per_s"] * cells_a_rating
             curves.append(history.reset_index().assign(arm=arm, split=split, device=name))
     return pd.concat(curves)[COLUMNS + RATES]
@@ -83,7 +85,7 @@ def main():
         sys.exit("No GPU here: torch.cuda.is_available() is False, so there is nothing to measure.")
     if run_tests() != pytest.ExitCode.OK:
         sys.exit("A test that needs a GPU failed, so nothing was measured.")
-    curves = time_arms("cuda", options.splits, options.epochs)
+    curves = time_configurations("cuda", options.splits, options.epochs)
     write_results(curves, "train_time_gpu.csv")
     print(summarize(curves).to_string(float_format="{:,.4g}".format))
 

@@ -10,7 +10,7 @@ from autorec_d2l.experiments.baselines import (
 )
 from autorec_d2l.experiments.ensembles import fit_weights, mix
 from autorec_d2l.experiments.networks import initialise, make_autorec, warm_start
-from autorec_d2l.experiments.results import agree, edges, read_results
+from autorec_d2l.experiments.results import agree, boundary_choices, read_results
 from autorec_d2l.experiments.statistics import (
     bootstrap_users,
     compare,
@@ -28,8 +28,8 @@ __all__ = [
     "Parts",
     "agree",
     "bootstrap_users",
+    "boundary_choices",
     "compare",
-    "edges",
     "equivalent",
     "fit_autorec",
     "fit_biases",

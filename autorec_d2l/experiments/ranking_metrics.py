@@ -11,9 +11,11 @@ import pandas as pd
 import torch
 
 
-def user_item_matrix(table: pd.DataFrame, sizes: tuple[int, int], least: int = 1) -> torch.Tensor:
-    """Return ``(num_users, num_items)``, True where a rating is at least ``least`` stars."""
-    table = table[table["rating"] >= least]
+def user_item_matrix(
+    table: pd.DataFrame, sizes: tuple[int, int], min_rating: int = 1
+) -> torch.Tensor:
+    """Return ``(num_users, num_items)``, True where a rating is at least ``min_rating`` stars."""
+    table = table[table["rating"] >= min_rating]
     matrix = torch.zeros(sizes, dtype=torch.bool)
     matrix[table["user_id"].to_numpy() - 1, table["item_id"].to_numpy() - 1] = True
     return matrix

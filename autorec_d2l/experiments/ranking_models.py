@@ -25,10 +25,10 @@ Sizes = tuple[int, int]  # (num_users, num_items)
 
 
 def rank_popularity(
-    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, least: int = 1
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, min_rating: int = 1
 ) -> torch.Tensor:
-    """Score an item by how many people gave it ``least`` stars or more: the same for everybody."""
-    return user_item_matrix(table, sizes, least).sum(0).float().expand(sizes)
+    """Score an item by how many people gave it ``min_rating`` stars or more: the same for everybody."""
+    return user_item_matrix(table, sizes, min_rating).sum(0).float().expand(sizes)
 
 
 def rank_mf(
@@ -79,10 +79,10 @@ def _fit_unmasked(inter_mat, num_epochs, seed, *, lr=0.002, wd=1e-5, dropout=0.0
 
 
 def rank_ease(
-    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, least: int = 1
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, min_rating: int = 1
 ) -> torch.Tensor:
-    """Score with :func:`ease`; ratings of ``least`` stars or more count as 1, all else as 0."""
-    return ease(user_item_matrix(table, sizes, least).double(), wd).float()
+    """Score with :func:`ease`; ratings of ``min_rating`` stars or more count as 1, all else as 0."""
+    return ease(user_item_matrix(table, sizes, min_rating).double(), wd).float()
 
 
 def ease(liked: torch.Tensor, wd: float) -> torch.Tensor:
@@ -131,14 +131,14 @@ def rank_mult_vae(
     *,
     num_epochs: int,
     beta: float = 0.2,
-    least: int = 1,
+    min_rating: int = 1,
     lr: float = 0.002,
 ) -> torch.Tensor:
     """Score by the log-probabilities of :class:`MultVAE`, trained with Adam on batches of 100.
 
     The weight of the divergence grows to ``beta`` over the first half of the epochs.
     """
-    liked = user_item_matrix(table, sizes, least).float()
+    liked = user_item_matrix(table, sizes, min_rating).float()
     torch.manual_seed(seed)
     net = MultVAE(sizes[1])
     trainer = torch.optim.Adam(net.parameters(), lr=lr)

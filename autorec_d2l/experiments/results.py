@@ -57,7 +57,7 @@ def agree(
     return both
 
 
-def edges(
+def boundary_choices(
     table: pd.DataFrame,
     trials: Mapping[str, Sequence[Settings]],
     num_epochs: int | None = None,

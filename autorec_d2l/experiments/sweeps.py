@@ -27,7 +27,7 @@ def run_sweep(
     trials: Sequence[Settings] = (),
     num_epochs: int = 30,
     splits: Iterable[int] = range(5),
-    keep: Path | str | None = None,
+    cache: Path | str | None = None,
 ) -> pd.DataFrame:
     """Fit every model on every random split; return one row a model and split.
 
@@ -39,7 +39,7 @@ def run_sweep(
             ``num_epochs``.
         num_epochs: The most epochs that a trial can choose, unless it names its own number.
         splits: Seeds of the random 90/10 splits.
-        keep: A CSV file to which each finished row is written at once. Rows for the same data,
+        cache: A CSV file to which each finished row is written at once. Rows for the same data,
             settings, trials and functions are taken from it. A function counts by its own source;
             delete the file after changing something that it calls.
 
@@ -49,7 +49,7 @@ def run_sweep(
         (of the last training, all cores together). Ctrl-C returns the rows that are finished.
 
     Raises:
-        ValueError: Numbers of trials differ, or ``keep`` is another kind of file.
+        ValueError: Numbers of trials differ, or ``cache`` is another kind of file.
         TypeError: A setting that is no word, number, list or function.
 
     Example:
@@ -59,9 +59,9 @@ def run_sweep(
     numbers = {label: len(model["trials"]) for label, model in settings.items()}
     if len(set(numbers.values())) > 1:
         raise ValueError(f"every model needs the same number of trials, got {numbers}")
-    num_epochs, kept = int(num_epochs), _read_kept(keep)
+    num_epochs, kept = int(num_epochs), _read_kept(cache)
     todo = [(label, int(split)) for split in splits for label in models]
-    print_of_data = _fingerprint(ratings) if keep else ""
+    print_of_data = _fingerprint(ratings) if cache else ""
     rows = []
     with tqdm(todo, unit="model") as progress:
         try:
@@ -76,8 +76,8 @@ def run_sweep(
                         num_epochs=num_epochs,
                     )
                     kept[key] = {"model": label, "split": split, **row}
-                    if keep:
-                        _write_kept(kept, Path(keep))
+                    if cache:
+                        _write_kept(kept, Path(cache))
                 rows.append(kept[key])
         except KeyboardInterrupt:
             print(f"stopped by hand after {len(rows)} of {len(todo)} models")
@@ -126,20 +126,20 @@ def _fingerprint(ratings: tuple[pd.DataFrame, int, int]) -> str:
     return hashlib.sha256(rows.tobytes() + repr([*map(int, sizes)]).encode()).hexdigest()[:16]
 
 
-def _write_kept(kept: dict[str, dict], keep: Path) -> None:
+def _write_kept(kept: dict[str, dict], cache: Path) -> None:
     """Write the finished rows; the file is replaced only by a whole one."""
-    new = keep.with_name(keep.name + ".new")
+    new = cache.with_name(cache.name + ".new")
     pd.DataFrame(kept.values()).assign(key=list(kept)).to_csv(new, index=False)
-    os.replace(new, keep)
+    os.replace(new, cache)
 
 
-def _read_kept(keep: Path | str | None) -> dict[str, dict]:
+def _read_kept(cache: Path | str | None) -> dict[str, dict]:
     """Return the finished rows of a file by their keys; nothing if there is no file yet."""
-    if keep is None or not Path(keep).exists():
+    if cache is None or not Path(cache).exists():
         return {}
     try:
-        return pd.read_csv(keep).set_index("key").to_dict("index")
+        return pd.read_csv(cache).set_index("key").to_dict("index")
     except (KeyError, ValueError) as error:  # no column of that name, no table, no text
         raise ValueError(
-            f"{keep} holds no finished rows of run_sweep: name another file, or delete it"
+            f"{cache} holds no finished rows of run_sweep: name another file, or delete it"
         ) from error

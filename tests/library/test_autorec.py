@@ -10,7 +10,7 @@ import torch
 import autorec_d2l as d2l
 from autorec_d2l import experiments, sparse
 from autorec_d2l.data.rating_scale import STARS, RatingScale
-from autorec_d2l.experiments import fits
+from autorec_d2l.experiments import autorec
 
 
 def fit(ratings, num_epochs=2, **settings):
@@ -94,7 +94,7 @@ def test_a_quiet_training_is_silent_and_hands_ctrl_c_on(ratings, capfd, monkeypa
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fits, "evaluator_sparse", stop)
+    monkeypatch.setattr(autorec, "evaluator_sparse", stop)
     with pytest.raises(KeyboardInterrupt):
         fit(ratings)
 

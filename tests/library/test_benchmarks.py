@@ -80,8 +80,10 @@ def test_the_gpu_command_takes_each_test_that_needs_one():
 
 
 def test_the_rows_of_the_gpu_command_on_the_cpu(ml100k, monkeypatch):
-    monkeypatch.setattr(train_time_gpu, "ARMS", train_time_gpu.ARMS[::2])  # dense and sparse
-    table = train_time_gpu.summarize(train_time_gpu.time_arms("cpu", 1, 2))
+    monkeypatch.setattr(
+        train_time_gpu, "CONFIGURATIONS", train_time_gpu.CONFIGURATIONS[::2]
+    )  # dense and sparse
+    table = train_time_gpu.summarize(train_time_gpu.time_configurations("cpu", 1, 2))
     assert list(table.index) == ["ours, dense", "ours, sparse"]
     assert table["test_rmse"].iloc[0] == pytest.approx(table["test_rmse"].iloc[1], rel=1e-5)
     rates = table["cells_per_s"] / table["ratings_per_s"]

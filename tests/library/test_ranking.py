@@ -9,7 +9,7 @@ from torch import nn
 from torchmetrics.functional import retrieval
 
 import autorec_d2l as d2l
-from autorec_d2l.experiments import rankers
+from autorec_d2l.experiments import ranking_models
 from autorec_d2l.experiments.ranking_metrics import (
     coverage_and_popularity,
     ranking_metrics,
@@ -101,7 +101,7 @@ def test_user_item_matrix(ratings):
     matrix = user_item_matrix(table, tuple(sizes))
     assert matrix.shape == tuple(sizes)
     assert matrix.sum() == len(table)
-    liked = user_item_matrix(table, tuple(sizes), least=4)
+    liked = user_item_matrix(table, tuple(sizes), min_rating=4)
     assert liked.sum() == (table["rating"] >= 4).sum()
     assert not (liked & ~matrix).any()
 
@@ -110,7 +110,7 @@ def test_ease_solves_what_it_says():
     """Each column of weights is the ridge regression of an item on all others."""
     torch.manual_seed(0)
     liked = (torch.rand(50, 8) < 0.4).double()
-    scores = rankers.ease(liked, wd=3.0)
+    scores = ranking_models.ease(liked, wd=3.0)
     for item in range(8):
         others = [other for other in range(8) if other != item]
         X, y = liked[:, others], liked[:, item]
@@ -120,7 +120,7 @@ def test_ease_solves_what_it_says():
 
 def test_mult_vae():
     torch.manual_seed(0)
-    net = rankers.MultVAE(20, 8, 4)
+    net = ranking_models.MultVAE(20, 8, 4)
     liked = (torch.rand(6, 20) < 0.3).float()
     log_probabilities, divergence = net(liked)
     torch.testing.assert_close(log_probabilities.exp().sum(1), torch.ones(6))
@@ -137,11 +137,11 @@ def test_mult_vae():
 
 
 SETTINGS = {
-    rankers.rank_popularity: {},
-    rankers.rank_mf: {"num_epochs": 2},
-    rankers.rank_autorec: {"num_epochs": 2},
-    rankers.rank_ease: {"wd": 5.0},
-    rankers.rank_mult_vae: {"num_epochs": 2},
+    ranking_models.rank_popularity: {},
+    ranking_models.rank_mf: {"num_epochs": 2},
+    ranking_models.rank_autorec: {"num_epochs": 2},
+    ranking_models.rank_ease: {"wd": 5.0},
+    ranking_models.rank_mult_vae: {"num_epochs": 2},
 }
 
 
@@ -149,7 +149,7 @@ SETTINGS = {
 def test_rankers_score_every_pair_and_repeat_themselves(ratings, ranker):
     table, *sizes = ratings
     settings = SETTINGS[ranker]
-    if ranker in (rankers.rank_mf, rankers.rank_autorec):
+    if ranker in (ranking_models.rank_mf, ranking_models.rank_autorec):
         settings = settings | {"batch_size": 5}
     scores = ranker(table, tuple(sizes), 3, **settings)
     assert scores.shape == tuple(sizes)
@@ -165,8 +165,8 @@ def test_scores_are_the_predictions(ratings):
     table, *sizes = ratings
     users, items = (torch.tensor(table[c].to_numpy()) - 1 for c in ("user_id", "item_id"))
     for ranker, fit, more in (
-        (rankers.rank_mf, experiments.fit_mf, {"with_mean": True}),
-        (rankers.rank_autorec, experiments.fit_autorec, {}),
+        (ranking_models.rank_mf, experiments.fit_mf, {"with_mean": True}),
+        (ranking_models.rank_autorec, experiments.fit_autorec, {}),
     ):
         stars = fit(table, None, tuple(sizes), 3, 1, batch_size=5, **more).predict(table)
         scores = ranker(table, tuple(sizes), 1, num_epochs=3, batch_size=5)
@@ -179,7 +179,7 @@ def test_without_the_mask_empty_cells_are_targets(ml100k):
     seen = user_item_matrix(data, tuple(sizes))
     means = []
     for mask in (True, False):
-        scores = rankers.rank_autorec(data, tuple(sizes), 0, num_epochs=4, mask=mask)
+        scores = ranking_models.rank_autorec(data, tuple(sizes), 0, num_epochs=4, mask=mask)
         means.append(float(scores[~seen].mean()))
     assert means[0] > 2
     assert abs(means[1]) < 0.3
@@ -189,12 +189,12 @@ def test_personal_lists_beat_popularity(ml100k):
     data, *sizes = ml100k
     train_data, test_data = d2l.split_data_ml100k(data, *sizes, seed=0)
     seen = user_item_matrix(train_data, tuple(sizes))
-    relevant = user_item_matrix(test_data, tuple(sizes), least=4)
+    relevant = user_item_matrix(test_data, tuple(sizes), min_rating=4)
     ndcg = [
         ranking_metrics(top_lists(scores, seen), relevant).ndcg.mean()
         for scores in (
-            rankers.rank_ease(train_data, tuple(sizes), wd=200.0, least=4),
-            rankers.rank_popularity(train_data, tuple(sizes)),
+            ranking_models.rank_ease(train_data, tuple(sizes), wd=200.0, min_rating=4),
+            ranking_models.rank_popularity(train_data, tuple(sizes)),
         )
     ]
     assert ndcg[0] > ndcg[1] + 0.05

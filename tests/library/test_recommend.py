@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l.recommend import best, complete, recommend, fold_in, similar_items
+from autorec_d2l.recommend import fold_in, predict_all, recommend, similar_items, top_k
 from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
 
 
@@ -41,7 +41,7 @@ def test_known_user_gets_what_is_left_best_first_and_ties_by_id():
 
 
 def test_ties_are_stable_at_any_length():
-    table = best(torch.zeros(5000), torch.ones(5000, dtype=torch.bool), 5000, "stars")
+    table = top_k(torch.zeros(5000), torch.ones(5000, dtype=torch.bool), 5000, "stars")
     assert items(table) == list(range(1, 5001))
 
 
@@ -127,13 +127,13 @@ def test_recommending_leaves_the_network_in_training_mode():
     net = d2l.AutoRec(2, 3).train()
     fold_in(net, {1: 4})
     assert net.training
-    assert complete(net, torch.zeros(2, 3)).shape == (2, 3)
+    assert predict_all(net, torch.zeros(2, 3)).shape == (2, 3)
 
 
 def test_no_ratings_give_everybodys_favourites(user_based):
     net, matrix = user_based
     table = fold_in(net, {}, n=3)
-    empty = complete(net, torch.zeros(1, matrix.shape[1]))[0]
+    empty = predict_all(net, torch.zeros(1, matrix.shape[1]))[0]
     assert items(table) == (empty.argsort(descending=True)[:3] + 1).tolist()
 
 

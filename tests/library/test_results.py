@@ -66,7 +66,7 @@ def test_agree_needs_rows():
 def test_edges_counts_choices_at_the_ends():
     trials = [{"lr": lr, "init": "mean"} for lr in (0.1, 0.2, 0.3)]
     file = FILE.assign(chosen=FILE["chosen"].str.replace("}", ', "init": "mean"}'))
-    table = experiments.edges(file, {"a": trials, "b": trials}, num_epochs=20)
+    table = experiments.boundary_choices(file, {"a": trials, "b": trials}, num_epochs=20)
     by = table.set_index(["model", "setting"])
     assert by.loc[("a", "lr"), ["lowest", "highest"]].tolist() == [0.1, 0.3]
     assert by.loc[("a", "lr"), ["at_lowest", "at_highest", "splits"]].tolist() == [2, 0, 2]
@@ -83,7 +83,7 @@ def test_edges_counts_choices_at_the_ends():
 
 def test_edges_refuses_a_choice_that_was_not_offered():
     with pytest.raises(ValueError, match="'a' chose a trial that its list does not offer"):
-        experiments.edges(FILE[:2], {"a": [{"lr": 0.5}, {"lr": 0.6}]})
+        experiments.boundary_choices(FILE[:2], {"a": [{"lr": 0.5}, {"lr": 0.6}]})
 
 
 def test_settings_become_words_and_numbers():

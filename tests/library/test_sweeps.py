@@ -126,7 +126,7 @@ def test_what_was_changed_is_fitted_again(ratings, tmp_path, change):
     def run(fit, label="m", settings=(), **changed):
         models = {label: {"fit": fit, **dict(settings)}}
         arguments = {"trials": TRIALS, "num_epochs": 5, "splits": [0], **changed}
-        experiments.run_sweep(ratings, models, **arguments, keep=tmp_path / "keep.csv")
+        experiments.run_sweep(ratings, models, **arguments, cache=tmp_path / "keep.csv")
         return len(fit.fits)
 
     assert run(Recorder()) == len(TRIALS) + 1
@@ -175,7 +175,7 @@ def test_kept_rows_are_of_the_same_data(ratings, tmp_path):
     run = {"models": {"mean": {"fit": experiments.fit_mean}}, "splits": [0]}
     other = (data.assign(rating=data["rating"].clip(lower=3)), *sizes)
     rows = [
-        experiments.run_sweep(r, **run, keep=tmp_path / "keep.csv")
+        experiments.run_sweep(r, **run, cache=tmp_path / "keep.csv")
         for r in (ratings, other, ratings)
     ]
     fresh = [experiments.run_sweep(r, **run) for r in (ratings, other)]
@@ -209,7 +209,7 @@ def test_a_file_of_another_kind_is_not_kept_rows(ratings, tmp_path, text):
     keep = tmp_path / "keep.csv"
     keep.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"keep\.csv holds no finished rows of run_sweep"):
-        experiments.run_sweep(ratings, {"m": {"fit": Recorder()}}, TRIALS, 3, [0], keep=keep)
+        experiments.run_sweep(ratings, {"m": {"fit": Recorder()}}, TRIALS, 3, [0], cache=keep)
     assert keep.read_text(encoding="utf-8") == text
 
 
