@@ -49,8 +49,7 @@ class RatingMatrix:
     ):
         shape = check_integer(shape[0], "num_rows"), check_integer(shape[1], "num_columns")
         rows, columns, ratings = as_tensors((rows, columns, ratings))
-        _check_triples(rows, columns, ratings, shape)
-        scale.check(ratings, "ratings", lambda i: f"row {rows[i]}, column {columns[i]} (from 0)")
+        _check_triples(rows, columns, ratings, shape, scale)
         keys = rows.long() * shape[1] + columns  # one number per cell, in row-major order
         if not bool((keys.diff() > 0).all()):
             keys, order = keys.sort()
@@ -140,8 +139,8 @@ class RatingMatrix:
         return mean + sums / (self.col.bincount(minlength=self.shape[1]) + damping)
 
 
-def _check_triples(rows, columns, ratings, shape) -> None:
-    """Raise ``ValueError`` for lengths that differ and for indices out of range."""
+def _check_triples(rows, columns, ratings, shape, scale) -> None:
+    """Raise ``ValueError`` for the first invalid triple, and for lengths that differ."""
     if not len(rows) == len(columns) == len(ratings):
         raise ValueError(
             f"rows, columns and ratings must be of one length, got {len(rows):,}, "
@@ -155,3 +154,4 @@ def _check_triples(rows, columns, ratings, shape) -> None:
         low, high = (int(extreme) for extreme in indices.aminmax())
         if low < 0 or high >= size:
             raise ValueError(f"{name} indices must be 0 to {size - 1}, got {low} to {high}")
+    scale.check(ratings, "ratings", lambda i: f"row {rows[i]}, column {columns[i]} (from 0)")
