@@ -1,4 +1,4 @@
-"""The engine: AutoRec whose cost grows with the ratings, not with the area of the matrix."""
+"""AutoRec on sparse matrices: its cost grows with the ratings, not with the area of the matrix."""
 
 from autorec_d2l.sparse.matrix import RatingMatrix
 from autorec_d2l.sparse.network import HalfSumOfSquares, SparseAutoRec, evaluator_sparse

@@ -1,4 +1,4 @@
-"""A matrix of ratings that stores the ratings alone."""
+"""A sparse matrix of ratings and its batches."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from autorec_d2l.data.rating_scale import STARS, RatingScale
 from autorec_d2l.data.validation import check_integer
 from autorec_d2l.sparse.pattern import SparsityPattern, add_offsets, count_offsets, repeat_rows
 
-with warnings.catch_warnings():  # torch warns once a process that CSR tensors are in beta state
+with warnings.catch_warnings():  # torch warns once per process that CSR tensors are in beta
     warnings.simplefilter("ignore")
     torch.zeros(1, 1).to_sparse_csr()
 
-# So many ratings are cut and sorted together: enough to share the cost of the calls, and few enough
-# that the copies stay small beside the weights.
-TOGETHER = 2**20
+# Batches are prepared in groups of about this many ratings: enough to amortize the cost of a call,
+# and few enough that the copies stay small compared with the weights.
+GROUP_SIZE = 2**20
 
 
 class RatingMatrix:
-    """Ratings ``(num_rows, num_columns)`` in compressed sparse rows, checked once, here.
+    """Ratings ``(num_rows, num_columns)`` in compressed sparse rows (CSR).
 
-    ``rows`` and ``columns`` are indices from 0 in any order, ``ratings`` lie on the ``scale``,
-    each ``(num_ratings,)``. The item-based model takes ``RatingMatrix(items, users, scores,
-    (num_items, num_users))``, the user-based one ``RatingMatrix(users, items, scores, (num_users,
-    num_items))``. Rows without a rating are allowed. It keeps 8 bytes a rating and 4 a row.
+    ``rows`` and ``columns`` are indices from 0 in any order, ``ratings`` are numbers on ``scale``;
+    all are tensors or arrays ``(num_ratings,)``. For the item-based model use
+    ``RatingMatrix(items, users, scores, (num_items, num_users))``, for the user-based one
+    ``RatingMatrix(users, items, scores, (num_users, num_items))``. Rows may be empty. It takes 8
+    bytes per rating and 4 per row.
 
-    Indexed by a list of rows it gives a batch, so that ``load_array((matrix,), batch_size)``
-    goes through it as through a dense matrix, and in the same order.
+    ``load_array((matrix,), batch_size)`` yields the same rows as for a dense matrix.
 
-    Arrays are taken as well as tensors. Raises ``ValueError`` for a matrix without ratings,
-    indices out of range, a pair that is there twice and ratings off the scale.
+    Raises ``ValueError`` for an empty matrix, indices out of range, a cell that occurs twice, and
+    ratings that are not on the scale.
     """
 
     def __init__(
@@ -48,19 +48,18 @@ class RatingMatrix:
         scale: RatingScale = STARS,
     ):
         shape = check_integer(shape[0], "num_rows"), check_integer(shape[1], "num_columns")
-        rows, columns, ratings = triples = as_tensors((rows, columns, ratings))
-        _check_triples(rows, columns, ratings, shape)
-        scale.check(ratings, "ratings", lambda i: _place(triples, i))
-        keys = rows.long() * shape[1] + columns  # one number a cell, in reading order
+        rows, columns, ratings = as_tensors((rows, columns, ratings))
+        _check_triples(rows, columns, ratings, shape, scale)
+        keys = rows.long() * shape[1] + columns  # one number per cell, in row-major order
         if not bool((keys.diff() > 0).all()):
             keys, order = keys.sort()
             columns, ratings = columns[order], ratings[order]
             twice = keys[1:][keys.diff() == 0]
             if len(twice):
                 row, column = divmod(int(twice[0]), shape[1])
-                raise ValueError(f"row {row}, column {column} (from 0) is rated twice")
-        # The kernels take indices of 32 bits as well, and read half as much.
-        self.crow = count_offsets(rows, shape[0])  # (num_rows + 1,), where each row starts
+                raise ValueError(f"row {row}, column {column} (from 0) occurs twice")
+        # The kernels also take 32-bit indices, half the memory to read.
+        self.crow = count_offsets(rows, shape[0])  # (num_rows + 1,), the start of each row
         self.col = columns.int()  # (num_ratings,)
         self.values = ratings.float()  # (num_ratings,), stars
         self.shape = shape
@@ -70,17 +69,17 @@ class RatingMatrix:
         return self.shape[0]
 
     def to(self, device: torch.device) -> RatingMatrix:
-        """Return the matrix on a device; its batches are then cut there."""
+        """Return the matrix on a device, where its batches are then made."""
         moved = copy.copy(self)
         moved.crow, moved.col = self.crow.to(device), self.col.to(device)
         moved.values = self.values.to(device)
         return moved
 
     def __getitem__(self, index: Sequence[int] | slice) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``(ratings, target)`` for some rows: the network's input, and what it is to say.
+        """Return ``(ratings, target)`` for some rows: the network's input and its target.
 
         ``ratings`` is a sparse CSR tensor ``(len(index), num_columns)`` and ``target`` its values,
-        ``(num_ratings,)``, in stars. A slice of rows in order is not copied.
+        ``(num_ratings,)``, in stars. A slice with step 1 is a view.
         """
         if not isinstance(index, slice):
             return next(self.batches([index]))
@@ -89,28 +88,28 @@ class RatingMatrix:
             return self[range(start, stop, step)]
         crow = self.crow[start : max(start, stop) + 1]  # (len(index) + 1,)
         low, high = crow[[0, -1]].tolist()
-        cells = SparsityPattern(crow - low, self.col[low:high], (len(crow) - 1, self.shape[1]))
-        ratings = cells.fill(self.values[low:high])
+        pattern = SparsityPattern(crow - low, self.col[low:high], (len(crow) - 1, self.shape[1]))
+        ratings = pattern.fill(self.values[low:high])
         return ratings, ratings.values()
 
     def batches(
         self, indices: Iterable[Sequence[int]]
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Give ``(ratings, target)`` for each list of rows, many of them cut and sorted at once."""
+        """Yield ``(ratings, target)`` for each list of rows, preparing many batches at a time."""
         indices = list(indices)
         longest = max(map(len, indices), default=0)
         size = max(1, self.shape[1], len(self.values) * longest // len(self))
-        together = max(1, TOGETHER // size)
-        for first in range(0, len(indices), together):
-            yield from self._cut(indices[first : first + together])
+        step = max(1, GROUP_SIZE // size)  # batches
+        for first in range(0, len(indices), step):
+            yield from self._make_batches(indices[first : first + step])
 
-    def _cut(self, indices):
-        """Take all rows out in one copy, sort it by batch and column, and give slices of it."""
+    def _make_batches(self, indices):
+        """Copy all rows at once, sort the copy by batch and column, and yield slices of it."""
         device, num_columns = self.crow.device, self.shape[1]
         rows = torch.tensor(list(chain.from_iterable(indices)), dtype=torch.long, device=device)
-        crow = add_offsets(self.crow.diff()[rows])  # (num_rows + 1,), all batches in a line
+        crow = add_offsets(self.crow.diff()[rows])  # (num_rows + 1,), of all batches
         ends = list(accumulate(map(len, indices), initial=0))
-        edges = crow[ends].tolist()  # where the ratings of each batch start
+        edges = crow[ends].tolist()  # the first rating of each batch
         row = repeat_rows(crow, edges[-1])  # (num_ratings,)
         places = (self.crow[:-1][rows] - crow[:-1]).index_select(0, row)
         places += torch.arange(edges[-1], dtype=places.dtype, device=device)
@@ -124,28 +123,24 @@ class RatingMatrix:
         row = within.index_select(0, row.index_select(0, order))  # in the batch, by column
         for i, (low, high) in enumerate(pairwise(edges)):
             here, shape = slice(low, high), (len(indices[i]), num_columns)
-            cells = SparsityPattern(crow[ends[i] : ends[i + 1] + 1] - low, col[here], shape)
+            pattern = SparsityPattern(crow[ends[i] : ends[i + 1] + 1] - low, col[here], shape)
             offsets = columns[i * num_columns : (i + 1) * num_columns + 1] - low
-            cells.by_column = (offsets, row[here], order[here] - low)
-            ratings = cells.fill(values[here])
+            pattern.by_column = (offsets, row[here], order[here] - low)
+            ratings = pattern.fill(values[here])
             yield ratings, ratings.values()
 
     def column_means(self, damping: float = 10.0) -> torch.Tensor:
         """Return the mean rating of each column, ``(num_columns,)``, in stars.
 
-        It is shrunk towards the global mean, as if by ``damping`` more ratings equal to that.
+        The means are shrunk towards the global mean, as if by ``damping`` more ratings equal to it.
         """
         mean = self.values.mean()
         sums = torch.zeros(self.shape[1]).index_add(0, self.col, self.values - mean)
         return mean + sums / (self.col.bincount(minlength=self.shape[1]) + damping)
 
 
-def _place(triples: Sequence[torch.Tensor], i: int) -> str:
-    return f"row {triples[0][i]}, column {triples[1][i]} (from 0)"
-
-
-def _check_triples(rows, columns, ratings, shape) -> None:
-    """Raise ``ValueError`` for the first fault of ``(row, column, rating)`` triples."""
+def _check_triples(rows, columns, ratings, shape, scale) -> None:
+    """Raise ``ValueError`` for the first invalid triple, and for lengths that differ."""
     if not len(rows) == len(columns) == len(ratings):
         raise ValueError(
             f"rows, columns and ratings must be of one length, got {len(rows):,}, "
@@ -159,3 +154,4 @@ def _check_triples(rows, columns, ratings, shape) -> None:
         low, high = (int(extreme) for extreme in indices.aminmax())
         if low < 0 or high >= size:
             raise ValueError(f"{name} indices must be 0 to {size - 1}, got {low} to {high}")
+    scale.check(ratings, "ratings", lambda i: f"row {rows[i]}, column {columns[i]} (from 0)")

@@ -1,7 +1,7 @@
-"""AutoRec whose cost grows with the ratings, not with the area of the matrix.
+"""AutoRec for sparse batches, its loss and its evaluator.
 
-Item-based or user-based depends only on the rows of the :class:`RatingMatrix`. The names here are
-those of the item-based model: a row is an item, a column is a user.
+The rows of the :class:`RatingMatrix` decide whether the model is item-based or user-based. Names
+are those of the item-based model: a row is an item, a column is a user.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from autorec_d2l.sparse.pattern import SparsityPattern
 
 
 class QuickDropout(nn.Dropout):
-    """:class:`torch.nn.Dropout` that draws 16 random bits a number, where torch draws 64.
+    """A faster :class:`torch.nn.Dropout`: 16 random bits per number, where torch draws 64.
 
-    ``p`` is rounded to a multiple of ``2**-16``, and what is kept is scaled up by exactly that, so
-    that the mean stays. The draws are others than those of :class:`torch.nn.Dropout`: with one
-    seed, two networks that differ in this alone drop different units.
+    ``p`` is rounded to a multiple of ``2**-16``; the scale of the kept numbers uses the rounded
+    value, so the expectation is exact. For one seed it drops other units than
+    :class:`torch.nn.Dropout`.
     """
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Drop numbers of a tensor of any shape in training."""
+        """Drop numbers of a tensor of any shape, in training mode."""
         kept = round((1 - self.p) * 2**16)
         if not self.training or not 0 < kept < 2**16:
             return super().forward(hidden)
@@ -41,10 +41,10 @@ class QuickDropout(nn.Dropout):
 
 
 class SparseLinear(nn.Module):
-    """:class:`torch.nn.Linear` for sparse inputs, which adds up a row of weights for each rating.
+    """:class:`torch.nn.Linear` for sparse inputs.
 
-    ``weight`` is ``(num_users, num_hidden)``, so that the weights of a user lie side by side in
-    memory, for this product and for the optimizer; a state dict has it as ``nn.Linear`` does.
+    ``weight`` is stored as ``(num_users, num_hidden)``, so that the weights of a user are
+    contiguous in memory; state dicts hold it transposed, as ``nn.Linear`` does.
     """
 
     def __init__(self, linear: nn.Linear):
@@ -52,9 +52,9 @@ class SparseLinear(nn.Module):
         self.weight = nn.Parameter(linear.weight.detach().t().contiguous())
         self.bias = linear.bias
 
-    def forward(self, values: torch.Tensor, cells: SparsityPattern) -> torch.Tensor:
-        """Return ``(batch, num_hidden)`` for the ``values`` at ``cells``, ``(num_cells,)``."""
-        return SumRows.apply(values, self.weight, cells).add_(self.bias)
+    def forward(self, values: torch.Tensor, pattern: SparsityPattern) -> torch.Tensor:
+        """Return ``(batch, num_hidden)`` for the ``values`` of the ratings, ``(num_cells,)``."""
+        return SumRows.apply(values, self.weight, pattern).add_(self.bias)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -68,22 +68,23 @@ class SparseLinear(nn.Module):
 
 
 class SparseAutoRec(AutoRec):
-    """:class:`AutoRec` on sparse rows: same parameters, same numbers, no work on empty cells.
+    """:class:`AutoRec` for sparse batches: same parameters and predictions, at the ratings only.
 
-    State dicts go from one to the other. The options make the book's other models of it:
+    State dicts are interchangeable with those of :class:`AutoRec`. The options:
 
-    - ``input_dropout``: each rating of the input is dropped with this probability in training, and
-      the others are scaled up by ``1 / (1 - input_dropout)``; the targets stay.
-    - ``activation`` of every hidden layer; ``output`` of the decoder: :func:`torch.positive`, which
-      changes nothing, or for example :func:`bounded`.
-    - ``more_hidden``: sizes of further hidden layers, initialised as torch does.
-    - ``column_means``, ``(num_users,)`` stars, for example :meth:`RatingMatrix.column_means`: taken
-      off the input, and so is what then remains as the mean of a row, shrunk towards 0 as if by
-      ``damping`` more ratings; both are added to the output. Targets stay as they are.
-    - ``quick_dropout``: see :class:`QuickDropout`; without it dropout is that of :class:`AutoRec`.
+    - ``input_dropout``: the probability that a rating of the input is dropped in training; the
+      others are scaled by ``1 / (1 - input_dropout)``. Targets are not changed.
+    - ``activation``: of every hidden layer.
+    - ``output``: of the decoder; the default, :func:`torch.positive`, is the identity. For
+      predictions within the rating scale use :meth:`RatingScale.bounded`.
+    - ``more_hidden``: sizes of further hidden layers, with torch's default initialization.
+    - ``column_means``, ``(num_users,)``, in stars, for example :meth:`RatingMatrix.column_means`:
+      subtracted from the input and added to the output, and after them the mean of each row,
+      shrunk towards 0 as if by ``damping`` more ratings of 0. Targets are not changed.
+    - ``quick_dropout``: use :class:`QuickDropout`.
     """
 
-    encoder: SparseLinear  # type: ignore[assignment]  # of AutoRec it is a Linear
+    encoder: SparseLinear  # type: ignore[assignment]  # AutoRec's is a Linear
     column_means: torch.Tensor | None
 
     def __init__(
@@ -116,11 +117,10 @@ class SparseAutoRec(AutoRec):
         self.register_buffer("column_means", column_means)
 
     def forward(self, ratings: torch.Tensor, at: torch.Tensor | None = None) -> torch.Tensor:
-        """Predict stars, ``(num_cells,)``, at the cells of ``at``, or else at the ratings' own.
+        """Predict stars, ``(num_cells,)``, at the cells of ``at``; by default those of ``ratings``.
 
-        ``ratings`` and ``at`` are sparse CSR tensors ``(batch, num_users)``; of ``at`` only the
-        pattern counts. A batch without ratings gives the predictions of empty rows, a pattern
-        without cells an empty tensor.
+        ``ratings`` and ``at`` are sparse CSR tensors ``(batch, num_users)``; the values of ``at``
+        are ignored. Rows without ratings are predicted from the biases.
 
         Raises ``ValueError`` for tensors of another layout or shape.
         """
@@ -128,7 +128,7 @@ class SparseAutoRec(AutoRec):
         if at is not None:
             _check_rows("at", at, ratings.shape[0], self.decoder.out_features)
         inputs = SparsityPattern.of(ratings)
-        cells = inputs if at is None else SparsityPattern.of(at)
+        outputs = inputs if at is None else SparsityPattern.of(at)
         values = ratings.values()
         if self.column_means is not None:
             values = values - self.column_means[inputs.col]
@@ -139,15 +139,15 @@ class SparseAutoRec(AutoRec):
         hidden = self.dropout(self.activation(hidden))  # (batch, num_hidden)
         for layer in self.more:
             hidden = self.dropout(self.activation(layer(hidden)))
-        scores = DotCells.apply(hidden, self.decoder.weight, cells)  # (num_cells,)
-        predictions = self.output(scores + self.decoder.bias.index_select(0, cells.col))
+        scores = DotCells.apply(hidden, self.decoder.weight, outputs)  # (num_cells,)
+        predictions = self.output(scores + self.decoder.bias.index_select(0, outputs.col))
         if self.column_means is not None:
-            predictions = predictions + self.column_means[cells.col] + row_means[cells.row]
+            predictions = predictions + self.column_means[outputs.col] + row_means[outputs.row]
         return predictions
 
 
 def _check_rows(name: str, tensor: torch.Tensor, num_rows: int, num_users: int) -> None:
-    """Refuse what the products' kernels would refuse in words of their own, or not at all."""
+    """Raise ``ValueError`` for shapes that the kernels do not check themselves."""
     if tensor.layout != torch.sparse_csr or tensor.shape != (num_rows, num_users):
         layout = str(tensor.layout).removeprefix("torch.")
         raise ValueError(
@@ -157,11 +157,11 @@ def _check_rows(name: str, tensor: torch.Tensor, num_rows: int, num_users: int) 
 
 
 class HalfSumOfSquares(nn.Module):
-    """Half the sum of squared differences, over a fixed number of ``cells``.
+    """Half the sum of squared differences, divided by a fixed number of ``cells``.
 
-    With ``cells = batch_size * num_users`` this is d2l's :class:`L2Loss` on whole batches, so that
-    a weight decay means the same, for dense and for sparse predictions; in the shorter last batch
-    a rating keeps its weight. With ``cells = 1`` it is the paper's objective. No rating: 0.
+    With ``cells = batch_size * num_users`` it equals d2l's :class:`L2Loss` on full batches, for
+    dense and sparse predictions alike, so weight decay has the same effect. In a shorter last batch
+    each rating keeps its weight. With ``cells = 1`` it is the objective of the AutoRec paper.
     """
 
     def __init__(self, cells: int = 1):
@@ -179,10 +179,13 @@ def evaluator_sparse(
     inter_mat: RatingMatrix,
     devices: list[torch.device],
 ) -> float:
-    """Return a sparse network's RMSE on the held-out ratings, in stars, computing nothing else.
+    """Return the RMSE of a sparse network on the held-out ratings, in stars.
 
-    ``test_iter`` gives the *training* rows in order; those of ``inter_mat`` are aligned with
-    them. Raises ``ValueError`` where they are not, and for a ``test_iter`` that shuffles.
+    ``test_iter`` yields the *training* rows in order, ``inter_mat`` holds the held-out ratings of
+    the same rows. Predictions are computed for these only.
+
+    Raises ``ValueError`` if the numbers of rows or columns differ, and for a ``test_iter`` that
+    shuffles.
     """
     check_in_order(test_iter)
     with evaluating(net):
@@ -191,7 +194,7 @@ def evaluator_sparse(
 
 
 def _predict_aligned(net, test_iter, inter_mat, device):
-    """Give ``(predictions, ratings)`` at the held-out cells, one pair a batch of training rows."""
+    """Yield predictions and ratings of the held-out cells for each batch of training rows."""
     start = 0
     for ratings, _ in test_iter:
         stop = start + ratings.shape[0]

@@ -1,11 +1,11 @@
-"""Two products that read one row of weights for one rating, and nothing else.
+"""The two sparse matrix products of AutoRec, each reading one row of weights per rating.
 
-- A *weighted sum of rows*: ``out[r]`` adds ``values[e] * dense[col[e]]`` over the ratings ``e`` of
-  row ``r`` (sparse times dense). It is AutoRec's encoder.
-- A *dot product at each cell*: ``out[e] = left[row[e]] @ right[col[e]]`` (dense times dense,
-  sampled where there are ratings). It is AutoRec's decoder.
+- *Sparse times dense*, the encoder: ``out[r]`` is the sum of ``values[e] * dense[col[e]]`` over the
+  ratings ``e`` of row ``r``.
+- *Sampled dense times dense*, the decoder: ``out[e] = left[row[e]] @ right[col[e]]`` for each
+  rating ``e``.
 
-Each is the other's gradient, so two kernels of torch are enough for the whole training step.
+The gradient of each is computed by the other, so two kernels of torch are enough for training.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import cache
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from autorec_d2l.sparse.pattern import SparsityPattern
@@ -21,68 +21,58 @@ from autorec_d2l.sparse.pattern import SparsityPattern
 
 @cache
 def keep_freed_memory() -> None:
-    """Let a gradient get the memory of the last one, once a process.
+    """Let gradients reuse the memory of earlier ones; acts once per process.
 
-    glibc hands a large block of freed memory back to the system, and to get it again costs as much
-    as to compute the gradient, unless a larger one was freed before. This frees one of 31 MB, which
-    nothing has touched; it has to be below 32 MB.
+    glibc returns large freed blocks to the system, and getting one again costs as much as computing
+    the gradient. Its threshold rises to the largest block freed so far, up to 32 MB: this frees an
+    untouched block of 31 MB.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 class SumRows(torch.autograd.Function):
-    """``values`` at ``cells``, times ``dense`` ``(num_columns, k)``: gives ``(num_rows, k)``."""
+    """Sparse ``values``, ``(num_cells,)``, times ``dense``, ``(num_columns, k)``."""
 
     @staticmethod
-    def forward(
-        ctx, values: torch.Tensor, dense: torch.Tensor, cells: SparsityPattern
-    ) -> torch.Tensor:
-        """Return the weighted sums of rows of ``dense``."""
+    def forward(ctx, values: Tensor, dense: Tensor, pattern: SparsityPattern) -> Tensor:
+        """Return the product, ``(num_rows, k)``."""
         ctx.save_for_backward(values, dense)
-        ctx.cells = cells
-        return sum_by_row(cells, values, dense)
+        ctx.pattern = pattern
+        return sum_by_row(pattern, values, dense)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return gradients: dot products at cells for ``values``, sums by column for ``dense``."""
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of ``values`` and ``dense``."""
         values, dense = ctx.saved_tensors
-        grad_values = grad_dense = None
-        if ctx.needs_input_grad[0]:
-            grad_values = dot_cells(ctx.cells, grad, dense)
-        if ctx.needs_input_grad[1]:
-            grad_dense = sum_by_column(ctx.cells, values, grad)
+        needs_values, needs_dense, _ = ctx.needs_input_grad
+        grad_values = dot_cells(ctx.pattern, grad, dense) if needs_values else None
+        grad_dense = sum_by_column(ctx.pattern, values, grad) if needs_dense else None
         return grad_values, grad_dense, None
 
 
 class DotCells(torch.autograd.Function):
-    """``left`` ``(num_rows, k)`` times ``right`` ``(num_columns, k)``: gives ``(num_cells,)``."""
+    """``left``, ``(num_rows, k)``, times ``right.T``, ``(k, num_columns)``, at some cells."""
 
     @staticmethod
-    def forward(
-        ctx, left: torch.Tensor, right: torch.Tensor, cells: SparsityPattern
-    ) -> torch.Tensor:
-        """Return the dot products at ``cells``."""
+    def forward(ctx, left: Tensor, right: Tensor, pattern: SparsityPattern) -> Tensor:
+        """Return the cells of the product, ``(num_cells,)``."""
         ctx.save_for_backward(left, right)
-        ctx.cells = cells
-        return dot_cells(cells, left, right)
+        ctx.pattern = pattern
+        return dot_cells(pattern, left, right)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return gradients: sums by row for ``left``, sums by column for ``right``."""
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of ``left`` and ``right``."""
         left, right = ctx.saved_tensors
-        grad_left = grad_right = None
-        if ctx.needs_input_grad[0]:
-            grad_left = sum_by_row(ctx.cells, grad, right)
-        if ctx.needs_input_grad[1]:
-            grad_right = sum_by_column(ctx.cells, grad, left)
+        needs_left, needs_right, _ = ctx.needs_input_grad
+        grad_left = sum_by_row(ctx.pattern, grad, right) if needs_left else None
+        grad_right = sum_by_column(ctx.pattern, grad, left) if needs_right else None
         return grad_left, grad_right, None
 
 
-def sum_rows(
-    offsets: torch.Tensor, indices: torch.Tensor, weights: torch.Tensor, dense: torch.Tensor
-) -> torch.Tensor:
+def sum_rows(offsets: Tensor, indices: Tensor, weights: Tensor, dense: Tensor) -> Tensor:
     """Return sums of rows of ``dense`` ``(n, k)``, ``(len(offsets) - 1, k)``.
 
     Sum ``r`` adds ``weights[e] * dense[indices[e]]`` for ``e`` from ``offsets[r]`` to
@@ -98,35 +88,33 @@ def sum_rows(
     )
 
 
-def sum_by_row(cells: SparsityPattern, values: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
-    """Return ``values`` at ``cells`` times ``dense`` ``(num_columns, k)``: ``(num_rows, k)``."""
-    offsets, columns, order = cells.by_row
+def sum_by_row(pattern: SparsityPattern, values: Tensor, dense: Tensor) -> Tensor:
+    """Return the sparse ``values`` times ``dense`` ``(num_columns, k)``: ``(num_rows, k)``."""
+    offsets, columns, order = pattern.by_row
     if order is None:
         return sum_rows(offsets, columns, values, dense)  # (num_rows, k)
     sums = sum_rows(offsets, columns, values.index_select(0, order), dense)
-    return sums.unflatten(0, (-1, cells.shape[0])).sum(0)  # of (num_blocks, num_rows, k)
+    return sums.unflatten(0, (-1, pattern.shape[0])).sum(0)  # of (num_blocks, num_rows, k)
 
 
-def sum_by_column(
-    cells: SparsityPattern, values: torch.Tensor, dense: torch.Tensor
-) -> torch.Tensor:
-    """Return the transpose, times ``dense`` ``(num_rows, k)``: ``(num_columns, k)``."""
-    offsets, rows, order = cells.by_column
+def sum_by_column(pattern: SparsityPattern, values: Tensor, dense: Tensor) -> Tensor:
+    """Return the transposed values times ``dense`` ``(num_rows, k)``: ``(num_columns, k)``."""
+    offsets, rows, order = pattern.by_column
     return sum_rows(offsets, rows, values.index_select(0, order), dense)
 
 
-def dot_cells(cells: SparsityPattern, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def dot_cells(pattern: SparsityPattern, left: Tensor, right: Tensor) -> Tensor:
     """Return ``left[row[e]] @ right[col[e]]`` for every cell ``e``, ``(num_cells,)``."""
-    if cells.pays_by_column:  # each row of `right` is then read once, and `left` is cached
-        offsets, rows, order = cells.by_column
-        dots = _dots(offsets, rows, cells.shape[::-1], right, left)
+    if pattern.prefers_columns:  # reads each row of `right` once; `left` fits the cache
+        offsets, rows, order = pattern.by_column
+        dots = _dots(offsets, rows, pattern.shape[::-1], right, left)
         return torch.empty_like(dots).scatter_(0, order, dots)
-    return _dots(cells.crow, cells.col, cells.shape, left, right)
+    return _dots(pattern.crow, pattern.col, pattern.shape, left, right)
 
 
 def _dots(offsets, indices, shape, left, right):
     """Return ``left[r] @ right[indices[e]]`` for each ``e`` of group ``r``, ``(num_cells,)``."""
-    pattern = torch.sparse_csr_tensor(
+    cells = torch.sparse_csr_tensor(
         offsets, indices, left.new_zeros(len(indices)), shape, check_invariants=False
     )
-    return torch.sparse.sampled_addmm(pattern, left, right.t(), beta=0).values()
+    return torch.sparse.sampled_addmm(cells, left, right.t(), beta=0).values()

@@ -1,4 +1,4 @@
-"""The cells of a batch, in the two orders in which the products read them."""
+"""The positions of the ratings of a batch, grouped by row and by column."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from functools import cached_property
 import torch
 from torch import nn
 
-# A sum by row reads rows of weights in no order. Taken in blocks of so many, they stay in the
-# cache: 8 MB at 500 hidden units. Below twice as many, blocks do not pay.
+# A sum over a row of ratings reads rows of the weight matrix at random. Blocks of this many rows
+# stay in the cache: 8 MB at 500 hidden units. With fewer than two blocks, splitting does not help.
 BLOCK = 4096
 
 
 class SparsityPattern:
-    """The cells of a sparse CSR tensor of ``shape`` ``(num_rows, num_columns)``.
+    """Which cells of a matrix of ``shape`` ``(num_rows, num_columns)`` are stored, as CSR indices.
 
-    ``by_row`` and ``by_column`` are ``(offsets, indices, order)``: where each sum starts, the
-    column (the row) of each cell, and its place in the tensor. They are sorted when first asked
-    for; a batch that was cut together with others (:meth:`RatingMatrix.batches`) has been.
+    ``by_row`` and ``by_column`` group the cells for sums. Both are tuples ``(offsets, indices,
+    order)``: the start of each group, the column (or row) of each cell, and the position of the
+    cell in CSR order. They are computed on first access, and only once;
+    :meth:`RatingMatrix.batches` sets ``by_column`` for many batches at a time.
     """
 
     def __init__(self, crow: torch.Tensor, col: torch.Tensor, shape: tuple[int, int]):
@@ -27,18 +28,18 @@ class SparsityPattern:
 
     @classmethod
     def of(cls, ratings: torch.Tensor) -> SparsityPattern:
-        """Return the cells of a sparse CSR tensor; those that :meth:`fill` made bring theirs."""
-        if hasattr(ratings, "cells"):
-            return ratings.cells
+        """Return the pattern of a sparse CSR tensor, which :meth:`fill` attaches to it."""
+        if hasattr(ratings, "pattern"):
+            return ratings.pattern
         shape = ratings.shape[0], ratings.shape[1]
         return cls(ratings.crow_indices(), ratings.col_indices(), shape)
 
     def fill(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the sparse CSR tensor with ``values`` at these cells."""
+        """Return the sparse CSR tensor with these ``values``, ``(num_cells,)``."""
         ratings = torch.sparse_csr_tensor(
             self.crow, self.col, values, self.shape, check_invariants=False
         )
-        ratings.cells = self  # type: ignore[attr-defined]  # what was sorted stays sorted
+        ratings.pattern = self  # type: ignore[attr-defined]  # so that groups are computed once
         return ratings
 
     @cached_property
@@ -48,43 +49,44 @@ class SparsityPattern:
 
     @cached_property
     def by_row(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Sums by row: first all that the first block of columns adds, then the next block.
+        """Groups for sums over rows, one per row and block of columns, block after block.
 
-        The order is ``None`` where there is one block.
+        With one block the cells are in order already, and ``order`` is ``None``.
         """
         num_blocks = self.shape[1] // BLOCK
         if num_blocks < 2 or self.col.is_cuda:
             return self.crow, self.col, None
-        sums = self.col // -(-self.shape[1] // num_blocks) * self.shape[0] + self.row
-        order = sums.argsort(stable=True)
-        return count_offsets(sums, num_blocks * self.shape[0]), self.col[order], order
+        groups = self.col // -(-self.shape[1] // num_blocks) * self.shape[0] + self.row
+        order = groups.argsort(stable=True)
+        return count_offsets(groups, num_blocks * self.shape[0]), self.col[order], order
 
     @property
-    def pays_by_column(self) -> bool:
-        """Whether a product should take the cells by column: they are sorted, or it is worth it.
+    def prefers_columns(self) -> bool:
+        """Whether dot products are faster by column than by row.
 
-        It is where a row of weights would come from memory for every cell, not from the cache.
+        They are if the cells have been sorted by column, or if the weights do not fit the cache,
+        so that by row each cell would read its weights from memory.
         """
         return "by_column" in vars(self) or self.shape[1] >= 2 * BLOCK
 
     @cached_property
     def by_column(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sums by column, over the rows of a batch, which always fit the cache."""
+        """Groups for sums over columns, one per column: the rows of a batch fit the cache."""
         order = self.col.argsort(stable=True)
         return count_offsets(self.col, self.shape[1]), self.row[order], order
 
 
 def count_offsets(indices: torch.Tensor, size: int) -> torch.Tensor:
-    """Return where each of ``size`` groups starts if the indices are sorted, ``(size + 1,)``."""
+    """Return the offsets of ``size`` groups, ``(size + 1,)``, given the group of each cell."""
     return add_offsets(torch.bincount(indices, minlength=size))
 
 
 def add_offsets(counts: torch.Tensor) -> torch.Tensor:
-    """Return where each group starts, given how large they are, and where the last one ends."""
+    """Return the offsets of groups, ``(len(counts) + 1,)``, given their sizes."""
     return nn.functional.pad(counts.cumsum(0, dtype=torch.int32), (1, 0))
 
 
 def repeat_rows(crow: torch.Tensor, num_cells: int) -> torch.Tensor:
-    """Return the row of each cell, ``(num_cells,)``, given where each row starts."""
+    """Return the row of each cell, ``(num_cells,)``, given the offsets of the rows."""
     rows = torch.arange(len(crow) - 1, dtype=crow.dtype, device=crow.device)
     return rows.repeat_interleave(crow.diff(), output_size=num_cells)

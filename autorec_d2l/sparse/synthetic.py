@@ -1,4 +1,4 @@
-"""Made-up ratings with the shape and the skew of MovieLens, to measure cost with."""
+"""Synthetic ratings with the shape and skew of MovieLens, for benchmarks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MOVIELENS = {
     "10M": ((10_677, 69_878), 10_000_054),
     "25M": ((59_047, 162_541), 25_000_095),
 }
-# How often an item is rated, and how often a user rates, is about lognormal. With these standard
-# deviations of the logarithm the top 1 % of items have 8 to 9 % of the ratings and the top 10 %
-# have 43 to 45 %, and the top 10 % of users have 31 %, as in MovieLens-100K and 1M.
+# The numbers of ratings per item and per user are about lognormal. With these standard deviations
+# of the logarithm the top 1 % of items have 8 to 9 % of the ratings, the top 10 % have 43 to 45 %,
+# and the top 10 % of users have 31 %, as in MovieLens-100K and 1M.
 SKEW = (1.5, 1.1)
 
 
@@ -28,12 +28,12 @@ def synthetic_ratings(num_ratings: int, shape: tuple[int, int], seed: int = 0) -
     if not 1 <= num_ratings <= num_cells // 2:
         raise ValueError(f"num_ratings must be 1 to {num_cells // 2:,}, got {num_ratings:,}")
     generator = np.random.default_rng(seed)
-    tables = []  # in which an item, or a user, stands as often as it rates
+    tables = []  # an item, or a user, is in its table in proportion to its ratings
     for size, deviation in zip(shape, SKEW, strict=True):
         shares = generator.lognormal(0, deviation, size).cumsum()
         places = (np.arange(2**20) + 0.5) / 2**20
         tables.append((shares / shares[-1]).searchsorted(places))
-    cells = np.empty(0, dtype=np.int64)  # in reading order
+    cells = np.empty(0, dtype=np.int64)  # in row-major order
     while (missing := num_ratings - len(cells)) > 0:
         draws = missing + missing // 4 + 100
         items, users = (table[generator.integers(2**20, size=draws)] for table in tables)

@@ -1,8 +1,4 @@
-"""What a training run does besides training: early stopping and a progress bar.
-
-A callback is any object with the attributes of :class:`Callback`. One with ``state_dict()`` and
-``load_state_dict(state)`` is saved by :class:`autorec_d2l.training.Checkpoint`.
-"""
+"""What a training run does besides training: early stopping and a progress bar."""
 
 from __future__ import annotations
 
@@ -27,6 +23,7 @@ class Run:
     trainer: torch.optim.Optimizer
     train_iter: Any
     test_iter: Any  # None: nothing is evaluated
+    inter_mat: Any
     num_epochs: int
     devices: list[torch.device]
     callbacks: Sequence[Callback]
@@ -35,44 +32,55 @@ class Run:
 
 
 class Callback:
-    """The base class: it does nothing."""
+    """The base class, whose methods do nothing.
 
-    should_stop = False  # asked before each epoch
+    If a callback has ``state_dict()`` and ``load_state_dict(state)``,
+    :class:`autorec_d2l.training.Checkpoint` saves its state.
+
+    Example:
+        A schedule that depends on the test RMSE, which needs no step per batch::
+
+            class Plateau(Callback):
+                def on_epoch_end(self, run):
+                    reduce_lr_on_plateau.step(run.history[-1]["test_rmse"])
+    """
 
     def on_start(self, run: Run) -> None:
-        """Prepare, before the first epoch."""
+        """Prepare for a run, before its first epoch."""
+
+    def should_stop(self) -> bool:
+        """Return whether to end the run; called before each epoch."""
+        return False
 
     def on_epoch_end(self, run: Run) -> None:
-        """React to the epoch ``run.history[-1]``."""
+        """Process an epoch, whose row is ``run.history[-1]``."""
 
     def on_end(self, run: Run) -> None:
         """Finish, after the last epoch or Ctrl-C."""
 
 
 class EarlyStopping(Callback):
-    """Stop after ``patience`` epochs without a lower ``test_rmse``; restore the best weights.
+    """Stop after ``patience`` epochs without a lower ``test_rmse`` and restore the best weights.
 
-    The test data of the run choose the epoch, so they must be a validation part. The best epoch is
+    ``test_iter`` chooses the epoch here, so it must be a validation part. The best epoch is
     ``history["test_rmse"].idxmin()``.
 
-    Raises ``ValueError`` for a ``patience`` below 1 and a run without ``test_iter``.
+    Raises ``ValueError`` for a ``patience`` below 1, and for a run without ``test_iter``.
     """
 
     def __init__(self, patience: int):
         self.patience = check_integer(patience, "patience")
+
+    def on_start(self, run: Run) -> None:
+        """Reset the best epoch."""
+        if run.test_iter is None:
+            raise ValueError("EarlyStopping needs a test_iter, on which test_rmse is computed")
         self.epoch, self.best_epoch, self.best_rmse = 0, 0, math.inf
         self.weights: dict[str, torch.Tensor] | None = None
 
-    @property
-    def should_stop(self) -> bool:  # type: ignore[override]
-        """Whether ``patience`` epochs have passed since the best one."""
+    def should_stop(self) -> bool:
+        """Return whether ``patience`` epochs have passed since the best one."""
         return self.epoch - self.best_epoch >= self.patience
-
-    def on_start(self, run: Run) -> None:
-        """Forget an earlier run."""
-        if run.test_iter is None:
-            raise ValueError("EarlyStopping needs a test_iter, which gives test_rmse")
-        self.__init__(self.patience)  # type: ignore[misc]
 
     def on_epoch_end(self, run: Run) -> None:
         """Keep the weights of the best epoch so far."""
@@ -88,7 +96,7 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint."""
-        return {name: part for name, part in vars(self).items() if name != "patience"}
+        return {name: value for name, value in vars(self).items() if name != "patience"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the state of a checkpoint."""
@@ -96,7 +104,7 @@ class EarlyStopping(Callback):
 
 
 class ProgressBar(Callback):
-    """Show the epochs and their RMSE; with it, Ctrl-C ends the run and returns its history."""
+    """Show epochs and RMSE; with it Ctrl-C ends the run and returns the finished epochs."""
 
     def on_start(self, run: Run) -> None:
         """Open the bar."""

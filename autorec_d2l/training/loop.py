@@ -96,34 +96,39 @@ def train_recsys_rating(
     num_epochs = check_integer(num_epochs, "num_epochs")
     check_trainer(net, trainer)
     devices = device_list(devices)
-    evaluator = evaluator or (evaluator_mf if inter_mat is None else evaluator_autorec)
-    test_arguments = [net, test_iter, *([] if inter_mat is None else [inter_mat]), devices]
-    run = Run(net, trainer, train_iter, test_iter, num_epochs, devices, callbacks)
     parallel_net = parallelize(net, devices)
+    run = Run(net, trainer, train_iter, test_iter, inter_mat, num_epochs, devices, callbacks)
     for callback in callbacks:
         callback.on_start(run)
     try:
-        while len(run.history) < num_epochs and not _should_stop(run):
+        while len(run.history) < num_epochs and not should_stop(callbacks):
             row = train_epoch(parallel_net, train_iter, loss, trainer, devices[0])
-            rmse = math.nan if test_iter is None else evaluator(*test_arguments)
-            row["test_rmse"] = from_first_process(rmse)
-            run.history.append(row)
+            run.history.append(row | {"test_rmse": evaluate(run, evaluator)})
             for callback in callbacks:
                 callback.on_epoch_end(run)
     except KeyboardInterrupt:
         if not run.returns_on_interrupt:
             raise
-        print(f"stopped by hand after {len(run.history)} of {num_epochs} epochs")
+        print(f"interrupted after {len(run.history)} of {num_epochs} epochs")
     for callback in callbacks:
         callback.on_end(run)
     index = pd.RangeIndex(1, len(run.history) + 1, name="epoch")
     return pd.DataFrame(run.history, index=index, columns=HISTORY)
 
 
-def _should_stop(run: Run) -> bool:
-    """Return whether a callback of any process ends the run: all processes end together."""
-    is_over = any(callback.should_stop for callback in run.callbacks)
+def should_stop(callbacks: Sequence[Callback]) -> bool:
+    """Return whether a callback of any process ends the run, the same in all processes."""
+    is_over = any(callback.should_stop() for callback in callbacks)
     return bool(all_reduce_sum(torch.tensor(float(is_over))))
+
+
+def evaluate(run: Run, evaluator: Callable[..., float] | None) -> float:
+    """Return the test RMSE, the same in all processes; NaN without ``test_iter``."""
+    if run.test_iter is None:
+        return math.nan
+    test_data = [run.test_iter] if run.inter_mat is None else [run.test_iter, run.inter_mat]
+    default: Callable[..., float] = evaluator_mf if run.inter_mat is None else evaluator_autorec
+    return from_first_process(float((evaluator or default)(run.net, *test_data, run.devices)))
 
 
 def train_epoch(
@@ -146,7 +151,7 @@ def train_epoch(
         trainer.step()
         sums.append(batch_sums(batch_loss, predictions, target))
         num_cells += batch[-1].numel()
-    return summarize(sums, num_cells, time.perf_counter() - start)
+    return summarize(sums, num_cells, start)
 
 
 def check_shapes(predictions: torch.Tensor, target: torch.Tensor) -> None:
@@ -183,7 +188,7 @@ def batch_sums(
     return torch.stack([part.to(dtype) for part in parts])
 
 
-def summarize(sums: list[torch.Tensor], num_cells: int, seconds: float) -> dict[str, float]:
+def summarize(sums: list[torch.Tensor], num_cells: int, start: float) -> dict[str, float]:
     """Return an epoch's row of the history from its :func:`batch_sums`.
 
     Raises ``FloatingPointError`` for a loss that is not finite, and ``ValueError`` for a negative
@@ -191,6 +196,7 @@ def summarize(sums: list[torch.Tensor], num_cells: int, seconds: float) -> dict[
     """
     total = all_reduce_sum(torch.stack(sums).cpu().double().sum(0))  # not all devices have float64
     loss, squared_error, num_ratings, num_negative = total.tolist()
+    seconds = time.perf_counter() - start  # now that the device has finished
     if not math.isfinite(loss):
         raise FloatingPointError(
             "the loss is not finite: look for NaN in the data, or lower the learning rate"
