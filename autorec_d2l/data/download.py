@@ -40,33 +40,32 @@ class Source(NamedTuple):
     tables: str  # the folder of the tables in the archive
 
 
-_ML100K = (
-    "ml-100k.zip",
-    "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-    "ml-100k/",
-)
-_ML1M = (
-    "ml-1m.zip",
-    "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-    "ml-1m/",
-)
-_RECBOLE = (
-    "recbole-1.2.1-py3-none-any.whl",
-    "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-    "recbole/dataset_example/ml-100k/",
-)
-_GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
-_MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/"
+_HOSTS = {
+    "GroupLens": "https://files.grouplens.org/datasets/movielens/",
+    "the mirror at Hugging Face": (
+        "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main/"
+    ),
+}
+
+
+def _zip(data_set: str, sha256: str) -> list[Source]:
+    """Return the archive at GroupLens and its byte-identical mirror."""
+    file, tables = f"{data_set}.zip", f"{data_set}/"
+    return [Source(name, host + file, file, sha256, tables) for name, host in _HOSTS.items()]
+
+
 SOURCES = {
     "ml-100k": [
-        Source("GroupLens", _GROUPLENS + "ml-100k.zip", *_ML100K),
-        Source("the mirror at Hugging Face", _MIRROR + "ml-100k.zip", *_ML100K),
-        Source("the PyPI package recbole", "recbole==1.2.1", *_RECBOLE),
+        *_zip("ml-100k", "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"),
+        Source(
+            "the PyPI package recbole",
+            "recbole==1.2.1",
+            "recbole-1.2.1-py3-none-any.whl",
+            "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+            "recbole/dataset_example/ml-100k/",
+        ),
     ],
-    "ml-1m": [
-        Source("GroupLens", _GROUPLENS + "ml-1m.zip", *_ML1M),
-        Source("the mirror at Hugging Face", _MIRROR + "ml-1m.zip", *_ML1M),
-    ],
+    "ml-1m": _zip("ml-1m", "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"),
 }
 
 

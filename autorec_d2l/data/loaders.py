@@ -26,10 +26,6 @@ from autorec_d2l.data.validation import check_integer
 class Rows(Protocol):
     """Rows that make their own batches, such as a :class:`RatingMatrix`."""
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        ...
-
     def batches(self, indices: Iterable[Sequence[int]], /) -> Iterator[Any]:
         """Yield a batch for each list of rows."""
         ...
@@ -98,11 +94,11 @@ def batches_for(
     parameter, batch = next(floats, torch.empty(0)), None
     dtype, device = parameter.dtype, device or parameter.device
     for batch in map(as_tensors, data_iter):
-        *inputs, target = (tensor.to(device) for tensor in batch)
-        if target.dtype == torch.bool:
+        if batch[-1].dtype == torch.bool:
             raise TypeError("the last tensor of a batch must hold ratings, got a mask (bool)")
-        dtypes = [dtype if part.is_floating_point() else torch.int64 for part in inputs]
-        yield [*map(torch.Tensor.to, inputs, dtypes), target.to(dtype)]
+        dtypes = [dtype if part.is_floating_point() else torch.int64 for part in batch[:-1]]
+        # The number type comes first: not every device has float64.
+        yield [part.to(kind).to(device) for part, kind in zip(batch, [*dtypes, dtype], strict=True)]
     if batch is None:
         raise ValueError(
             "the data iterator yields no batch: it has fewer rows than a batch, or is a generator, "
