@@ -22,15 +22,9 @@ from torch.utils.data import (
 
 from autorec_d2l.data.validation import check_integer
 
-LAST_BATCH = ("keep", "discard", "rollover")
-
 
 class Rows(Protocol):
     """Rows that make their own batches, such as a :class:`RatingMatrix`."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        ...
 
     def batches(self, indices: Iterable[Sequence[int]], /) -> Iterator[Any]:
         """Yield a batch for each list of rows."""
@@ -75,19 +69,13 @@ class BulkLoader(DataLoader):
 def as_tensors(batch: object) -> list[torch.Tensor]:
     """Return a batch as a list of tensors; a single one becomes a list of one.
 
-    Arrays, pandas' columns and lists of numbers become tensors. Raises ``TypeError`` for the rest.
+    Arrays, pandas' columns and lists of numbers become tensors.
     """
     parts = batch if isinstance(batch, list | tuple) else [batch]
-    try:
-        return [_as_tensor(part) for part in parts]
-    except (TypeError, ValueError) as error:
-        kinds = ", ".join(type(part).__name__ for part in parts)
-        raise TypeError(f"a batch must hold tensors or arrays of numbers, got {kinds}") from error
+    return [part if isinstance(part, torch.Tensor) else _as_tensor(part) for part in parts]
 
 
 def _as_tensor(part: object) -> torch.Tensor:
-    if isinstance(part, torch.Tensor):
-        return part
     # torch warns of an array that it cannot write to, as pandas returns it.
     return torch.from_numpy(np.require(part, requirements=["C", "W"]))
 
@@ -99,23 +87,22 @@ def batches_for(
 
     Integers before the last tensor are indices and become int64.
 
-    Raises ``TypeError`` for a mask (bool) in place of ratings and for anything but numbers, and
-    ``ValueError`` where ``data_iter`` is empty.
+    Raises ``TypeError`` for a mask (bool) in place of ratings, and ``ValueError`` where
+    ``data_iter`` is empty.
     """
-    parameter = next((part for part in net.parameters() if part.is_floating_point()), None)
-    dtype = torch.float32 if parameter is None else parameter.dtype
-    device = device or (torch.device("cpu") if parameter is None else parameter.device)
-    batch = None
+    floats = (part for part in net.parameters() if part.is_floating_point())
+    parameter, batch = next(floats, torch.empty(0)), None
+    dtype, device = parameter.dtype, device or parameter.device
     for batch in map(as_tensors, data_iter):
-        *inputs, target = (tensor.to(device) for tensor in batch)
-        if target.dtype == torch.bool:
+        if batch[-1].dtype == torch.bool:
             raise TypeError("the last tensor of a batch must hold ratings, got a mask (bool)")
-        dtypes = [dtype if part.is_floating_point() else torch.int64 for part in inputs]
-        yield [*map(torch.Tensor.to, inputs, dtypes), target.to(dtype)]
+        dtypes = [dtype if part.is_floating_point() else torch.int64 for part in batch[:-1]]
+        # The number type comes first: not every device has float64.
+        yield [part.to(kind).to(device) for part, kind in zip(batch, [*dtypes, dtype], strict=True)]
     if batch is None:
         raise ValueError(
-            "the data iterator yields no batch: it has fewer rows than a batch, or can be used only "
-            "once, as a generator; use a list or a DataLoader"
+            "the data iterator yields no batch: it has fewer rows than a batch, or is a generator, "
+            "which can be used only once; use a list or a DataLoader"
         )
 
 
@@ -126,8 +113,8 @@ def check_in_order(test_iter: object) -> None:
         sampler = sampler.sampler
     if isinstance(sampler, RandomSampler | SubsetRandomSampler | WeightedRandomSampler):
         raise ValueError(
-            "test_iter shuffles its rows, which would not match those of the test matrix: use the "
-            "training rows in order, as in load_array(..., is_train=False)"
+            "test_iter shuffles its rows, which would not match those of the test matrix: load the "
+            "training rows with load_array(..., is_train=False)"
         )
 
 
@@ -150,11 +137,12 @@ def load_array(
     rows that do not fill a batch: ``keep`` (a shorter batch), ``discard``, or ``rollover`` (they
     come first in the next epoch). A batch is one index operation, so no workers are needed.
 
-    Raises ``ValueError`` for a ``batch_size`` below 1 and any other ``last_batch``.
+    Raises ``ValueError`` for a ``batch_size`` below 1, a ``seed`` below 0 and any other
+    ``last_batch``.
     """
     batch_size = check_integer(batch_size, "batch_size")
-    if last_batch not in LAST_BATCH:
-        raise ValueError(f"last_batch must be one of {', '.join(LAST_BATCH)}, got {last_batch!r}")
+    if last_batch not in ("keep", "discard", "rollover"):
+        raise ValueError(f"last_batch must be keep, discard or rollover, got {last_batch!r}")
     arrays: Any = data_arrays if isinstance(data_arrays, list | tuple) else (data_arrays,)
     if hasattr(arrays[0], "__array__"):  # other matrices make their own batches
         arrays = as_tensors(arrays)
@@ -165,16 +153,16 @@ def load_array(
         return DataLoader(dataset, sampler=slices, batch_size=None)  # nothing is copied
     order: Any = range(len(dataset))
     if is_train:
-        order = RandomSampler(dataset, generator=torch.Generator().manual_seed(int(seed)))
+        generator = torch.Generator().manual_seed(check_integer(seed, "seed", 0))
+        order = RandomSampler(dataset, generator=generator)
+    batches: Any = BatchSampler(order, batch_size, drop_last=last_batch == "discard")
     if last_batch == "rollover":
-        batches: Any = RolloverBatchSampler(order, batch_size)
-    else:
-        batches = BatchSampler(order, batch_size, drop_last=last_batch == "discard")
+        batches = RolloverBatchSampler(order, batch_size)
     kind = BulkLoader if hasattr(dataset, "batches") else DataLoader
     return kind(dataset, sampler=batches, batch_size=None)
 
 
-def loader_state(train_iter: Any) -> dict | list[dict]:
+def loader_state(train_iter: Any) -> dict | list[tuple]:
     """Return the state, between two epochs, that determines the order of the next ones.
 
     Supports lists, what :func:`load_array` returns, a ``DataLoader`` that shuffles or not, and any
@@ -184,10 +172,7 @@ def loader_state(train_iter: Any) -> dict | list[dict]:
     if hasattr(train_iter, "state_dict"):
         return train_iter.state_dict()
     return [
-        {
-            "generator": generator and generator.get_state(),
-            "left_over": getattr(part, "left_over", None),
-        }
+        (generator and generator.get_state(), getattr(part, "left_over", None))
         for part, generator in _samplers(train_iter)
     ]
 
@@ -196,11 +181,11 @@ def restore_loader_state(train_iter: Any, state: Any) -> None:
     """Restore what :func:`loader_state` returned."""
     if hasattr(train_iter, "state_dict"):
         return train_iter.load_state_dict(state)
-    for (part, generator), saved in zip(_samplers(train_iter), state, strict=True):
+    for (part, generator), (saved, left_over) in zip(_samplers(train_iter), state, strict=True):
         if generator:
-            generator.set_state(saved["generator"])
-        if saved["left_over"] is not None:
-            part.left_over = saved["left_over"]
+            generator.set_state(saved)
+        if left_over is not None:
+            part.left_over = left_over
 
 
 def _samplers(train_iter) -> list[tuple[Any, torch.Generator | None]]:

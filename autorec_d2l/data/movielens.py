@@ -14,11 +14,7 @@ logger = logging.getLogger(__name__)
 
 _NUM_RATINGS = {"ml-100k": 100_000, "ml-1m": 1_000_209}
 _FIRST_RATING = 874_724_710  # of MovieLens-100K, in seconds since 1970
-_SHA256 = {
-    "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",  # u.data
-    "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",  # u.item
-    "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",  # recbole's ml-100k.item
-}
+_SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # of u.data
 
 
 def read_data_ml100k() -> tuple[pd.DataFrame, int, int]:
@@ -40,11 +36,11 @@ def read_data_ml100k() -> tuple[pd.DataFrame, int, int]:
         raw = (folder / "ml-100k.inter").read_bytes().partition(b"\n")[2]
     else:
         raw = (folder / "u.data").read_bytes()
-    _warn_if_edited(raw, "ml-100k/u.data")
-    num_users, num_items = 943, 1682
-    data = parse_ratings(raw, "ml-100k/u.data", num_users, num_items)
+    if hashlib.sha256(raw).hexdigest() != _SHA256:  # of an unpacked table
+        logger.warning("%s has another u.data than the published one, and other results", folder)
+    data = parse_ratings(raw, "ml-100k/u.data", 943, 1682)
     _check_whole(data, "ml-100k", data["timestamp"].min() >= _FIRST_RATING)
-    return data, num_users, num_items
+    return data, 943, 1682
 
 
 def read_items_ml100k() -> pd.DataFrame:
@@ -54,9 +50,7 @@ def read_items_ml100k() -> pd.DataFrame:
     """
     folder = fetch("ml-100k")
     file = "ml-100k.item" if (folder / "ml-100k.item").is_file() else "u.item"
-    raw = (folder / file).read_bytes()
-    _warn_if_edited(raw, f"ml-100k/{file}")
-    return parse_items(raw, f"ml-100k/{file}", num_items=1682)
+    return parse_items((folder / file).read_bytes(), f"ml-100k/{file}", num_items=1682)
 
 
 def read_data_ml1m() -> tuple[pd.DataFrame, int, int]:
@@ -83,9 +77,3 @@ def _check_whole(data: pd.DataFrame, name: str, has_whole_timestamps: bool = Tru
             f"{name} has {_NUM_RATINGS[name]:,} ratings, this table has {len(data):,} and is cut "
             "off, perhaps in its last row: delete the file to download the original"
         )
-
-
-def _warn_if_edited(raw: bytes, name: str) -> None:
-    """Warn of a table that was placed unpacked and is not the published one."""
-    if hashlib.sha256(raw).hexdigest() not in _SHA256:
-        logger.warning("%s differs from the published file: results will differ, too", name)

@@ -39,7 +39,8 @@ def parse_ratings(
     """
     # pandas reads separators of one character ten times as fast.
     text = raw.replace(separator.encode(), b"\t")
-    data = _read_table(text, name, "\t", COLUMNS, "latin-1").apply(pd.to_numeric, errors="coerce")
+    data = _read_table(text, name, "\t", COLUMNS, encoding="latin-1", low_memory=False)
+    data = data.apply(pd.to_numeric, errors="coerce")
     try:
         check_ratings(data, num_users, num_items)
         check_range(column_of(data, "timestamp"), "timestamp", 0, 2**32)
@@ -59,27 +60,23 @@ def parse_items(raw: bytes, name: str, num_items: int) -> pd.DataFrame:
     items = (_parse_items_recbole if is_recbole else _parse_items_grouplens)(raw, name)
     if items["item_id"].tolist() != [str(i) for i in range(1, num_items + 1)]:
         raise ValueError(f"{name}: item_id must run from 1 to {num_items}, one row each")
-    return items.astype({"item_id": "int64", "year": "Int64"})
+    columns = ["item_id", "title", "year", "genres"]
+    return items[columns].astype({"item_id": "int64", "year": "Int64"})
 
 
 def _parse_items_grouplens(raw: bytes, name: str) -> pd.DataFrame:
     columns = ["item_id", "title", "released", "video", "address", *GENRES]
-    table = _read_table(raw, name, "|", columns, "latin-1")
-    title = table["title"].str.rstrip()
-    flags = table[GENRES].to_numpy() == "1"
-    return pd.DataFrame(
-        {
-            "item_id": table["item_id"],
-            "title": title.str.replace(_YEAR, "", regex=True).str.rstrip(),
-            "year": title.str.extract(_YEAR, expand=False),
-            "genres": ["|".join(np.array(GENRES)[row]) for row in flags],
-        }
-    )
+    items = _read_table(raw, name, "|", columns, dtype=str, encoding="latin-1")
+    title = items["title"].str.rstrip()
+    items["title"] = title.str.replace(_YEAR, "", regex=True).str.rstrip()
+    items["year"] = title.str.extract(_YEAR, expand=False)
+    items["genres"] = ["|".join(np.array(GENRES)[row]) for row in items[GENRES].to_numpy() == "1"]
+    return items
 
 
 def _parse_items_recbole(raw: bytes, name: str) -> pd.DataFrame:
-    columns = ["item_id", "title", "year", "genres"]
-    items = _read_table(raw.partition(b"\n")[2], name, "\t", columns, "utf-8")
+    raw, columns = raw.partition(b"\n")[2], ["item_id", "title", "year", "genres"]
+    items = _read_table(raw, name, "\t", columns, dtype=str)
     for item_id, title_and_year in _MENDED.items():
         items.loc[items["item_id"] == item_id, ["title", "year"]] = title_and_year
     items["genres"] = items["genres"].str.replace(" ", "|")
@@ -87,19 +84,18 @@ def _parse_items_recbole(raw: bytes, name: str) -> pd.DataFrame:
 
 
 def _read_table(
-    raw: bytes, name: str, separator: str, columns: list[str], encoding: str
+    raw: bytes, name: str, separator: str, columns: list[str], **options
 ) -> pd.DataFrame:
-    """Split a table without a header into strings; empty ones become NaN."""
+    """Read a table without a header, in which only empty fields are missing."""
     try:
         table = pd.read_csv(
             io.BytesIO(raw),
             sep=separator,
             header=None,
-            dtype=str,
-            encoding=encoding,
             keep_default_na=False,
             na_values=[""],
             quoting=csv.QUOTE_NONE,
+            **options,
         )
     except ValueError as error:  # pandas' own errors too
         raise ValueError(f"{name}: {error}") from error

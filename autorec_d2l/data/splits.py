@@ -1,8 +1,6 @@
-"""Split a table of ratings into training and test data, under d2l's name and in its modes."""
+"""Split a table of ratings into training and test data, in d2l's modes."""
 
 from __future__ import annotations
-
-from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -23,29 +21,28 @@ def split_data_ml100k(
     """Split ratings into training and test data.
 
     Args:
-        data: Ratings, with the columns ``user_id`` and ``item_id``, whole numbers from 1.
-        num_users: The highest ``user_id`` that there can be.
-        num_items: The highest ``item_id`` that there can be.
+        data: Columns ``user_id`` and ``item_id``, integers from 1.
+        num_users: The highest possible ``user_id``.
+        num_items: The highest possible ``item_id``.
         split_mode: What becomes test data.
 
             ``random``
                 ``test_ratio`` of the rows, drawn with ``seed``.
             ``seq-aware``
-                The last rating of each user, by the column ``timestamp``. Of several with the
-                same last timestamp it is the first row, as in d2l.
+                The last rating of each user, by the column ``timestamp``; among equal last
+                timestamps the first row, as in d2l.
             ``u1`` ... ``u5``
-                GroupLens' five folds: rows 1 to 20,000 of ``u.data`` are the test data of ``u1``,
-                and so on. They need the whole of MovieLens-100K.
-        test_ratio: The share of the test data, between 0 and 1; for ``random`` only.
-        seed: For ``random`` only. A seed names the same split on every machine.
+                GroupLens' five folds of MovieLens-100K: rows 1 to 20,000 of ``u.data`` are the
+                test data of ``u1``, and so on.
+        test_ratio: The fraction of test data, between 0 and 1; for ``random`` only.
+        seed: For ``random`` only. A seed gives the same split on every machine.
 
     Returns:
         ``(train_data, test_data)``, whose rows keep their order and index.
 
     Raises:
         ValueError: An unknown mode, a ratio outside (0, 1), a fold of other data, a column that
-            is missing or no numbers, an id out of range, a pair that is there twice, and a part
-            that would be empty.
+            is missing or not numeric, an id out of range, a duplicate pair, and an empty part.
 
     Example:
         ``train_data, test_data = split_data_ml100k(data, 943, 1682, "u1")``
@@ -68,17 +65,17 @@ def split_data_ml100k(
 
 
 def _random(num_rows: int, test_ratio: float, seed: int) -> np.ndarray:
-    if not (isinstance(test_ratio, Real) and 0 < test_ratio < 1):
+    if not 0 < test_ratio < 1:
         raise ValueError(f"test_ratio must lie between 0 and 1, got {test_ratio!r}")
-    # RandomState, whose stream numpy has frozen, so that a seed names the same split for ever.
+    # The stream of RandomState is frozen, so that a seed gives the same split in every version.
     order = np.random.RandomState(check_integer(seed, "seed", 0)).permutation(num_rows)
     return np.isin(np.arange(num_rows), order[: round(float(test_ratio) * num_rows)])
 
 
 def _last_of_each_user(data: pd.DataFrame) -> np.ndarray:
     times = pd.Series(column_of(data, "timestamp"))
-    if times.isna().any():
-        raise ValueError(f"timestamp is missing in data.iloc[{int(times.isna().argmax())}]")
+    if times.hasnans:
+        raise ValueError(f"timestamp is missing in data.iloc[{times.isna().argmax()}]")
     last = times.groupby(data["user_id"].to_numpy()).idxmax()
     return np.isin(np.arange(len(data)), last)
 

@@ -1,4 +1,4 @@
-"""Checks of tables of ratings, of networks and of optimizers; errors name the offending row."""
+"""Checks of tables, networks and optimizers; errors name the offending row."""
 
 from __future__ import annotations
 
@@ -43,11 +43,8 @@ def check_trainer(net: nn.Module, trainer: torch.optim.Optimizer) -> None:
 def column_of(data: pd.DataFrame, name: str) -> np.ndarray:
     """Return a column of numbers as int64 or float64, ``(num_rows,)``; missing ones become NaN.
 
-    Raises ``TypeError`` for anything but a table, and ``ValueError`` for a column that is missing,
-    occurs twice or is not numeric.
+    Raises ``ValueError`` for a column that is missing, occurs twice or is not numeric.
     """
-    if not isinstance(data, pd.DataFrame):
-        raise TypeError(f"a table must be a pandas.DataFrame, got {type(data).__name__}")
     if (data.columns == name).sum() != 1:
         raise ValueError(
             f"the table needs one column {name!r}, it has {', '.join(map(str, data.columns))}; "
@@ -58,11 +55,10 @@ def column_of(data: pd.DataFrame, name: str) -> np.ndarray:
         values = column.to_numpy(object)
         i = next((i for i, value in enumerate(values) if not isinstance(value, Real)), 0)
         raise ValueError(
-            f"{name} must be numbers, got {values[i]!r} ({data[name].dtype}) in data.iloc[{i}]; "
-            f"convert digits with data['{name}'].astype(int), and names with "
-            f"pd.factorize(data['{name}'])[0] + 1"
+            f"{name} must be numbers, got {values[i]!r} ({column.dtype}) in data.iloc[{i}]: "
+            f"convert digits with .astype(int), and names with pd.factorize(data['{name}'])[0] + 1"
         )
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+    if types.is_integer_dtype(column) and not column.hasnans:
         return column.to_numpy("int64")
     return column.to_numpy("float64", na_value=np.nan)
 
@@ -72,8 +68,9 @@ def check_range(column: np.ndarray, name: str, low: int, high: int) -> None:
     is_bad = ~((column >= low) & (column <= high) & (column == np.floor(column)))
     if is_bad.any():
         i = int(is_bad.argmax())
+        value = f"{column[i]:.15g}"
         raise ValueError(
-            f"{name} must be integers from {low} to {high}, got {column[i]:.15g} in data.iloc[{i}]"
+            f"{name} must be an integer, {low} to {high}, got {value} in data.iloc[{i}]"
         )
 
 
@@ -98,8 +95,8 @@ def check_pairs(users: np.ndarray, items: np.ndarray) -> None:
     if is_duplicate.any():
         i = int(is_duplicate.argmax())
         raise ValueError(
-            f"user {users[i]} rates item {items[i]} a second time in data.iloc[{i}]; keep one of "
-            "the two, for example with data.drop_duplicates(['user_id', 'item_id'], keep='last')"
+            f"user {users[i]} rates item {items[i]} a second time in data.iloc[{i}]; keep one, for "
+            "example with data.drop_duplicates(['user_id', 'item_id'], keep='last')"
         )
 
 
@@ -115,9 +112,8 @@ def check_ratings(
     for name, size in (("user_id", num_users), ("item_id", num_items)):
         if size > max(10**6, 10 * len(data)):  # memory would be taken for each possible id
             raise ValueError(
-                f"{name} goes up to {size:,}, for {len(data):,} ratings: renumber the ids without "
-                f"gaps, data['{name}'] = pd.factorize(data['{name}'])[0] + 1, or read the table "
-                "with autorec_d2l.custom.read_ratings"
+                f"{name} goes up to {size:,}, for {len(data):,} ratings: renumber the ids with "
+                f"pd.factorize(data['{name}'])[0] + 1, or use autorec_d2l.custom.read_ratings"
             )
     check_pairs(users, items)
     ratings = torch.from_numpy(column_of(data, "rating").copy())

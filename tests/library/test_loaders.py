@@ -1,14 +1,28 @@
-"""The three ways to end an epoch, counted as in MXNet's Gluon."""
+"""Batches: their order, their sizes and their number types, and how an order is saved."""
 
 from collections import Counter
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch import nn
+from torch.utils.data import DataLoader
 
 import autorec_d2l as d2l
-from autorec_d2l.data.loaders import RolloverBatchSampler
+from autorec_d2l.data.loaders import (
+    RolloverBatchSampler,
+    batches_for,
+    check_in_order,
+    loader_state,
+    restore_loader_state,
+)
 
 ROWS = torch.arange(1682.0)
+
+
+def order(batches):
+    return torch.cat(list(batches)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -17,25 +31,35 @@ ROWS = torch.arange(1682.0)
 )
 def test_25_epochs_of_the_listing(last_batch, steps, sizes):
     train_iter = d2l.load_array((ROWS,), 256, last_batch=last_batch)
-    announced, found = 0, []
-    for _ in range(25):
-        announced += len(train_iter)
-        found += [len(batch) for batch in train_iter]
-    assert len(found) == announced == steps
+    found = [len(batch) for _ in range(25) for batch in train_iter]
+    assert len(found) == steps
     assert set(found) == sizes
 
 
-def test_rollover_shows_what_was_left_over_first():
+@pytest.mark.parametrize(
+    ("num_rows", "last_batch", "length"),
+    [(1682, "keep", 7), (1682, "discard", 6), (1682, "rollover", 7), (30, "rollover", 4)],
+)
+def test_no_epoch_has_more_batches_than_its_length_and_one_has_as_many(
+    num_rows, last_batch, length
+):
+    """A schedule over ``epochs * len(train_iter)`` steps must not end before training does."""
+    train_iter = d2l.load_array(
+        (ROWS[:num_rows],), 256 if num_rows > 256 else 8, True, 0, last_batch
+    )
+    assert len(train_iter) == length
+    assert max(len(list(train_iter)) for _ in range(12)) == length
+
+
+def test_rollover_yields_first_what_was_left_over():
     train_iter = d2l.load_array((ROWS,), 256, last_batch="rollover")
-    first = torch.cat(list(train_iter))
-    left_over = set(ROWS.tolist()) - set(first.tolist())
-    second = torch.cat(list(train_iter))
-    assert set(second[:146].tolist()) == left_over
+    first, second = order(train_iter), order(train_iter)
+    assert set(second[:146]) == set(ROWS.tolist()) - set(first)
     # 1682 + 146 rows are 7 batches and 36 rows: each row was seen once or twice in two epochs.
-    assert Counter(Counter(torch.cat([first, second]).tolist()).values()) == {2: 1646, 1: 36}
+    assert Counter(Counter(first + second).values()) == {2: 1646, 1: 36}
 
 
-def test_rollover_smaller_than_a_batch_waits_until_it_is_full():
+def test_rollover_of_less_than_a_batch_waits_until_it_is_full():
     batches = RolloverBatchSampler(range(3), batch_size=5)
     assert [list(batches) for _ in range(5)] == [
         [],
@@ -46,6 +70,77 @@ def test_rollover_smaller_than_a_batch_waits_until_it_is_full():
     ]
 
 
-def test_other_ends_are_refused():
-    with pytest.raises(ValueError, match="keep, discard, rollover, got 'drop'"):
-        d2l.load_array((ROWS,), 256, last_batch="drop")
+def test_training_batches_are_shuffled_in_each_epoch_by_their_own_seed():
+    def epochs(seed, global_seed):
+        torch.manual_seed(global_seed)
+        batches = d2l.load_array((torch.arange(100),), 30, seed=seed)
+        return [order(batches) for _ in range(3)]
+
+    first, second, third = epochs(0, 0)
+    assert sorted(first) == list(range(100))
+    assert list(range(100)) != first != second != third != first
+    assert epochs(np.int64(0), 1) == [first, second, third]
+    assert epochs(1, 0)[0] != first
+
+
+@pytest.mark.parametrize(("last_batch", "end"), [("keep", 10), ("discard", 9), ("rollover", 9)])
+def test_evaluation_batches_are_in_order(last_batch, end):
+    batches = d2l.load_array((torch.arange(10),), 3, is_train=False, last_batch=last_batch)
+    assert order(batches) == list(range(end))
+
+
+def test_several_tensors_stay_aligned_and_rows_keep_their_shape():
+    users = torch.arange(10)
+    for batch_users, batch_rows in d2l.load_array((users, users[:, None] * torch.ones(10, 3)), 4):
+        assert torch.equal(batch_rows, batch_users[:, None] * torch.ones(len(batch_users), 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be an integer, at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be an integer, at least 1, got 2.5"),
+        ({"seed": 1.5}, "seed must be an integer, at least 0, got 1.5"),
+        ({"last_batch": "drop"}, "keep, discard or rollover, got 'drop'"),
+    ],
+)
+def test_other_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        d2l.load_array((ROWS,), **{"batch_size": 256, **options})
+
+
+def test_batches_get_the_number_types_of_the_network():
+    net = nn.Linear(2, 2).double()
+    batch = (np.array([1, 2], "int32"), pd.Series([0.5, 1]), [4, 5])
+    [[users, weights, scores]] = batches_for(net, [batch])
+    assert (users.dtype, weights.dtype, scores.dtype) == (torch.int64, *[torch.float64] * 2)
+    assert scores.tolist() == [4, 5]
+    [[single]] = batches_for(nn.Identity(), [torch.tensor([1, 2])])
+    assert single.dtype == torch.float32
+
+
+def test_batches_without_ratings_are_refused():
+    with pytest.raises(TypeError, match=r"must hold ratings, got a mask \(bool\)"):
+        list(batches_for(nn.Identity(), [torch.ones(2, dtype=torch.bool)]))
+    with pytest.raises(ValueError, match="yields no batch"):
+        list(batches_for(nn.Identity(), iter([])))
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda loader: loader, lambda loader: DataLoader(loader.dataset, 4, True)]
+)
+def test_a_loader_that_shuffles_is_noticed(wrap):
+    check_in_order(d2l.load_array((ROWS,), 4, is_train=False))
+    check_in_order([ROWS])
+    with pytest.raises(ValueError, match="test_iter shuffles its rows"):
+        check_in_order(wrap(d2l.load_array((ROWS,), 4)))
+
+
+@pytest.mark.parametrize("last_batch", ["keep", "rollover"])
+def test_a_saved_order_continues_in_another_loader(last_batch):
+    one, other = (d2l.load_array((ROWS,), 256, seed=seed, last_batch=last_batch) for seed in (0, 1))
+    order(one)
+    restore_loader_state(other, loader_state(one))
+    assert [order(other), order(other)] == [order(one), order(one)]
+    with pytest.raises(TypeError, match="cannot hold the state of train_iter, a generator"):
+        loader_state(batch for batch in one)
