@@ -57,7 +57,7 @@ def test_blends_refuse(table):
         with pytest.raises(RuntimeError, match="stack expects"):
             experiments.fit_weights(members, table)
     for members, ratings in ((whole, table[1:]), ({"a": whole["a"] / 0}, table)):
-        with pytest.raises(ValueError, match="(?i)dimensions|infs or NaNs"):
+        with pytest.raises(ValueError, match=r"(?i)dimensions|infs or NaNs"):
             experiments.fit_weights(members, ratings)
     with pytest.raises(ValueError, match=r"members \['a'\] but weights \['b'\]"):
         experiments.mix(whole, {"b": 1.0})
