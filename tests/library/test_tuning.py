@@ -52,13 +52,13 @@ def test_open_epochs_are_evaluated_after_each_and_fixed_ones_at_their_end(parts)
     fit = Model()
     trials = [{"stars": 5.0, "best": 4}, {"stars": 3.0, "num_epochs": 2}]
     choice = experiments.tune(fit, trials, parts, num_epochs=6, seed=7)
-    (_, held_out, epochs, seed, _), (_, unseen, named, _, _) = fit.fits
+    (train_data, held_out, epochs, seed, _), (_, unseen, named, _, _) = fit.fits
+    assert train_data.equals(parts.fit_data)
     assert held_out.equals(parts.valid_data)
     assert unseen is None
     assert (epochs, seed, named) == (6, 7, 2)
-    at_its_end = experiments.score(torch.full((len(parts.valid_data),), 3.0), parts.valid_data)[
-        "rmse"
-    ]
+    stars = torch.full((len(parts.valid_data),), 3.0)
+    at_its_end = experiments.score(stars, parts.valid_data)["rmse"]
     assert choice.tried["epochs"].tolist() == [4, 2]
     assert choice.tried["valid_rmse"].tolist() == pytest.approx([1.05, at_its_end])
     assert [json.loads(text) for text in choice.tried["settings"]] == trials
