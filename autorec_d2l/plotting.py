@@ -1,4 +1,4 @@
-"""The look of the book's figures, and the learning curves that several chapters draw."""
+"""The style of the book's figures, and learning curves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours, told apart with any colour vision and on light and dark pages.
+# Okabe and Ito's colours: distinguishable with any colour vision, on light and dark pages.
 COLORS = {
     "blue": "#0072B2",
     "orange": "#D55E00",
@@ -22,7 +22,7 @@ COLORS = {
 
 
 def set_style() -> None:
-    """Give matplotlib's figures the book's size, fonts and colours; readable on a phone."""
+    """Set matplotlib's defaults to the book's size, fonts and colours, readable on a phone."""
     plt.rcParams.update(
         {
             "figure.figsize": (5.6, 3.3),
@@ -40,7 +40,7 @@ def set_style() -> None:
 
 
 def plot_history(histories: dict[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
-    """Draw learning curves in stars: test RMSE solid, train RMSE dashed, one colour a model.
+    """Draw learning curves in stars: test RMSE solid, train RMSE dashed, one colour per model.
 
     ``histories`` maps a label to what :func:`autorec_d2l.train_recsys_rating` returned.
     """
@@ -49,6 +49,6 @@ def plot_history(histories: dict[str, pd.DataFrame], ax: Axes | None = None) -> 
         ax.plot(history.index, history["test_rmse"], color=color, label=f"{label}, test")
         ax.plot(history.index, history["train_rmse"], "--", color=color, label=f"{label}, train")
     ax.set(xlabel="epoch", ylabel="RMSE (stars)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # epochs are integers
     ax.legend()
     return ax

@@ -1,13 +1,12 @@
-"""From ratings to recommendations: the best unseen items for a person, and items that are alike.
+"""Recommendations from a rating model: the best unrated items of a user, and similar items.
 
-Ids count from 1, as in the tables. What comes back is a table, best first; of equal scores the
-lower id comes first. It has fewer than ``n`` rows where fewer items are left, and may be empty.
+Ids count from 1, as in the tables. The result is a table, best first; of equal scores the lower id
+comes first. It has fewer than ``n`` rows where fewer items are left, and may be empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
 
 import pandas as pd
 import torch
@@ -25,12 +24,11 @@ def recommend(
 ) -> pd.DataFrame:
     """Return the ``n`` best items that a known user has not rated: ``item_id, stars``.
 
-    ``net`` is item-based and knows its users by their place among its inputs, so ``inter_mat`` is
-    its training matrix, ``(num_items, num_users)``, 0 = not rated. An item needs ``min_ratings``
-    in it. Stars are as predicted, not clipped.
+    ``net`` is item-based: its inputs are the users, so ``inter_mat`` is its training matrix,
+    ``(num_items, num_users)``, 0 = not rated. Items with fewer than ``min_ratings`` in it are left
+    out. Stars are predictions, not clipped.
 
-    Raises ``ValueError`` for an unknown user, an ``n`` below 1, a matrix with other users than the
-    network's, and predictions that are not finite.
+    Raises ``ValueError`` for an unknown user, an ``n`` below 1 and predictions that are not finite.
     """
     user = _index("user_id", user_id, inter_mat.shape[1])
     stars = predict_all(net, inter_mat)[:, user]  # (num_items,)
@@ -46,11 +44,11 @@ def fold_in(
     min_ratings: int = 0,
     scale: RatingScale = STARS,
 ) -> pd.DataFrame:
-    """Return the ``n`` best items for somebody whom the network has never seen.
+    """Return the ``n`` best items for a user who was not in the training data.
 
-    ``net`` is user-based, so that a person is nothing but a row: one forward pass, no training.
-    ``ratings`` maps an item's id to stars; without any, everybody's favourites come back. An item
-    needs ``min_ratings`` of the ``num_ratings``, ``(num_items,)``, that were trained on.
+    ``net`` is user-based: a user is one row of ratings, so one forward pass is enough.
+    ``ratings`` maps an item's id to stars; without any, the overall favourites are returned. Items
+    with fewer than ``min_ratings`` of the training ``num_ratings``, ``(num_items,)``, are left out.
 
     Raises ``ValueError`` for an unknown item, a rating off the ``scale``, an ``n`` below 1, a
     ``min_ratings`` without ``num_ratings``, and predictions that are not finite.
@@ -59,12 +57,11 @@ def fold_in(
     row = torch.zeros(num_items)
     for item_id, stars in ratings.items():
         row[_index("item_id", item_id, num_items)] = stars
-    given = torch.tensor(list(ratings.values()), dtype=torch.float32)
-    scale.check(given, "ratings")
+    scale.check(torch.tensor(list(ratings.values()), dtype=torch.float32), "ratings")
     is_left = row == 0
     if min_ratings:
         if num_ratings is None:
-            raise ValueError("min_ratings needs num_ratings, how often each item was rated")
+            raise ValueError("min_ratings needs num_ratings, the number of ratings of each item")
         is_left &= num_ratings >= min_ratings
     return top_k(predict_all(net, row[None])[0], is_left, n, "stars")
 
@@ -72,11 +69,11 @@ def fold_in(
 def similar_items(
     vectors: torch.Tensor, item_id: int, n: int = 10, is_eligible: torch.Tensor | None = None
 ) -> pd.DataFrame:
-    """Return the ``n`` items whose vectors point most nearly in the same direction.
+    """Return the ``n`` items with the highest cosine similarity: ``item_id, cosine``.
 
-    ``vectors`` is ``(num_items, num_hidden)``: of a user-based network the weights of its decoder,
-    ``net.decoder.weight``. ``is_eligible``, ``(num_items,)``, can leave items out. Columns are
-    ``item_id, cosine`` (-1 to 1; 0 for a vector of zeros).
+    ``vectors`` is ``(num_items, num_hidden)``: for a user-based network the weights of its decoder,
+    ``net.decoder.weight``. ``is_eligible``, ``(num_items,)``, can leave items out. A vector of
+    zeros has cosine 0.
 
     Raises ``ValueError`` for an unknown item, an ``n`` below 1 and vectors that are not finite.
     """
@@ -88,15 +85,10 @@ def similar_items(
 
 
 def predict_all(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
-    """Return every prediction for dense ``rows``, of either kind of network, in their shape.
+    """Return the predictions for all cells of dense ``rows``, by a dense or a sparse network.
 
-    Raises ``ValueError`` for rows that are not as long as the network's.
+    torch refuses rows of another length than the network's.
     """
-    if isinstance(net, AutoRec) and rows.shape[1:] != (net.decoder.out_features,):
-        raise ValueError(
-            f"rows must be {net.decoder.out_features} long, as the network's, "
-            f"got {tuple(rows.shape)}"
-        )
     device = next(net.parameters()).device
     with evaluating(net):
         if isinstance(net, SparseAutoRec):
@@ -106,13 +98,13 @@ def predict_all(net: AutoRec, rows: torch.Tensor) -> torch.Tensor:
 
 
 def top_k(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.DataFrame:
-    """Return ``item_id`` and score, under ``name``, of the ``n`` highest that are left.
+    """Return ``item_id`` and score, under ``name``, of the ``n`` highest scores in ``is_left``.
 
     Raises ``ValueError`` for an ``n`` below 1 and scores that are not finite.
     """
     n = check_integer(n, "n")
     if not scores.isfinite().all():
-        raise ValueError("the network's answer is not finite: look at its training")
+        raise ValueError(f"{name} of some items are not finite: check the network's training")
     left = is_left.nonzero().squeeze(1)
     order = left[scores[left].argsort(descending=True, stable=True)[:n]]
     return pd.DataFrame({"item_id": (order + 1).numpy(), name: scores[order].numpy()})
@@ -120,6 +112,6 @@ def top_k(scores: torch.Tensor, is_left: torch.Tensor, n: int, name: str) -> pd.
 
 def _index(name: str, identifier: int, size: int) -> int:
     """Return the index from 0 of an id from 1."""
-    if not isinstance(identifier, Integral) or not 1 <= identifier <= size:
-        raise ValueError(f"{name} must be a whole number 1 to {size}, got {identifier!r}")
+    if check_integer(identifier, name) > size:
+        raise ValueError(f"{name} must be an integer from 1 to {size}, got {identifier}")
     return int(identifier) - 1

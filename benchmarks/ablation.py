@@ -1,4 +1,4 @@
-"""What a better AutoRec owes to its start, its learning rate, its dropout and its epochs.
+"""Which changes to d2l's AutoRec help: initialisation, learning rate, dropout, output, epochs.
 
     python benchmarks/ablation.py [--processes 2]
 
@@ -6,16 +6,15 @@ d2l's AutoRec on the *validation* parts of the five random splits of MovieLens-1
 epochs: as it is, and with one or two things changed. No test rating is read. A process trains on
 one thread.
 
-Writes `autorec_d2l/results/ablation.csv`, a row an arm, split and every fifth epoch: what was
-changed, and the RMSE on the validation part, in stars, unclipped.
+Writes `autorec_d2l/results/ablation.csv`, one row per configuration, split and fifth epoch: what
+was changed, and the RMSE on the validation part, in stars, unclipped.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 import torch
-from provenance import write_results
+from provenance import options_of, write_results
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -38,9 +37,7 @@ CONFIGURATIONS = [
 
 def main():
     """Run the splits side by side, and write the file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     with ProcessPoolExecutor(options.processes) as pool:
@@ -53,12 +50,12 @@ def run_split(split):
     torch.set_num_threads(1)
     parts = experiments.split_parts(d2l.read_data_ml100k(), "random", split)
     tables = []
-    for arm in CONFIGURATIONS:
+    for settings in CONFIGURATIONS:
         history = experiments.fit_autorec(
-            parts.fit_data, parts.valid_data, parts.sizes, NUM_EPOCHS, split, **arm
+            parts.fit_data, parts.valid_data, parts.sizes, NUM_EPOCHS, split, **settings
         ).history
         curve = history["test_rmse"].rename("valid_rmse").iloc[STEP - 1 :: STEP].reset_index()
-        tables.append(curve.assign(split=split, **(D2L | arm)))
+        tables.append(curve.assign(split=split, **(D2L | settings)))
     return pd.concat(tables)[["split", *D2L, "epoch", "valid_rmse"]]
 
 

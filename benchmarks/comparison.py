@@ -1,4 +1,4 @@
-"""One table, one protocol: twenty-one models on eleven splits of MovieLens-100K.
+"""Compare twenty-one models on eleven splits of MovieLens-100K under one protocol.
 
     python benchmarks/comparison.py [--processes 2]
 
@@ -11,16 +11,14 @@ scikit-surprise and myfm; a process trains on one thread.
 
 Writes into `autorec_d2l/results/`:
 
-- `comparison.csv`, a row a model and split: its family and number of trials, RMSE and MAE in
+- `comparison.csv`, one row per model and split: its family and number of trials, RMSE and MAE in
   stars, CPU seconds of the last training (the sum over the members of an average), and the epochs
   and settings that were chosen, or the weights;
-- `comparison_trials.csv`, a row a trial: its settings, its epochs and its RMSE on the validation
-  part;
-- `comparison_users.csv`, a row a test rating of leave-last-out, one a user: the squared error of
-  every model.
+- `comparison_trials.csv`, one row per trial: its settings, epochs and RMSE on the validation part;
+- `comparison_users.csv`, one row per test rating of leave-last-out, one per user: the squared
+  error of every model.
 """
 
-import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
@@ -28,7 +26,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from external_models import PACKAGES, fit_myfm, fit_surprise
-from provenance import write_results
+from provenance import options_of, write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
@@ -54,10 +52,12 @@ class Model(NamedTuple):
 
 
 def als(reg_i, reg_u):
+    """Return settings of Surprise's baselines."""
     return {"bsl_options": {"method": "als", "n_epochs": 10, "reg_i": reg_i, "reg_u": reg_u}}
 
 
 def knn(k, shrinkage):
+    """Return settings of Surprise's item-based neighbours."""
     options = {"name": "pearson_baseline", "user_based": False, "shrinkage": shrinkage}
     return {"k": k, "sim_options": options}
 
@@ -201,9 +201,7 @@ class Member(NamedTuple):
 
 def main():
     """Run the splits side by side, and write the files as they come in."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     tables = {"comparison": [], "comparison_trials": [], "comparison_users": []}
@@ -257,10 +255,8 @@ def run_model(name, model, parts, seed):
     members = [Member(outcome.valid_stars, outcome.test_stars, outcome.cpu_seconds)]
     for extra in range(1, count):
         stars, start = [], time.process_time()
-        for table, asked in (
-            (parts.fit_data, parts.valid_data),
-            (parts.train_data, parts.test_data),
-        ):
+        tables = (parts.fit_data, parts.valid_data), (parts.train_data, parts.test_data)
+        for table, asked in tables:
             start = time.process_time()
             fitted = experiments.refit(
                 model.fit, outcome.choice, table, parts.sizes, seed + 100 * extra, **model.shared

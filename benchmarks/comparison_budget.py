@@ -7,12 +7,11 @@ fixed seed and the same for the first three random splits of MovieLens-100K. Of 
 first 10 and all 30, the best on the validation part is fitted to the whole training part, and only
 it reads the test ratings. A process trains on one thread; needs scikit-surprise.
 
-Writes `autorec_d2l/results/comparison_budget.csv`, a row a model, split and number of trials:
+Writes `autorec_d2l/results/comparison_budget.csv`, one row per model, split and number of trials:
 `valid_rmse, test_rmse` (stars, unclipped), the epochs and the settings chosen, and the CPU seconds
 of all trials up to there.
 """
 
-import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from external_models import PACKAGES, fit_surprise
-from provenance import write_results
+from provenance import options_of, write_results
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -32,6 +31,7 @@ BUDGETS = (3, 10, 30)
 
 
 def draw_autorec(random):
+    """Draw settings of AutoRec."""
     return {
         "lr": log_uniform(random, 0.0005, 0.004),
         "wd": log_uniform(random, 3e-6, 1e-4),
@@ -43,6 +43,7 @@ def draw_autorec(random):
 
 
 def draw_mf(random):
+    """Draw settings of MF."""
     return {
         "lr": log_uniform(random, 0.002, 0.01),
         "wd": log_uniform(random, 3e-5, 5e-4),
@@ -52,6 +53,7 @@ def draw_mf(random):
 
 
 def draw_svdpp(random):
+    """Draw settings of SVD++."""
     return {
         "lr_all": log_uniform(random, 0.003, 0.015),
         "reg_all": log_uniform(random, 0.02, 0.15),
@@ -61,6 +63,7 @@ def draw_svdpp(random):
 
 
 def log_uniform(random, low, high):
+    """Draw a number whose logarithm is uniform."""
     return float(np.exp(random.uniform(np.log(low), np.log(high))))
 
 
@@ -73,9 +76,7 @@ MODELS = {  # how it is fitted, how a trial is drawn, settings of all, the most 
 
 def main():
     """Run models and splits side by side, and write the file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     rows = []

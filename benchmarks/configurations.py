@@ -1,4 +1,4 @@
-"""The contestants of `train_time.py` and `train_time_gpu.py`: what each trains, and how."""
+"""The configurations that `train_time.py` and `train_time_gpu.py` compare."""
 
 import time
 
@@ -21,6 +21,7 @@ class Autocast(torch.nn.Module):
         self.net = net
 
     def forward(self, ratings):
+        """Predict."""
         with torch.autocast(ratings.device.type, dtype=torch.bfloat16):
             return self.net(ratings)
 
@@ -38,16 +39,16 @@ def load_matrices(data_name, split, validation=False):
     return matrices
 
 
-def train_configuration(arm, data_name, matrices, epochs, seed, fast=CHOSEN, device="cpu"):
-    """Train one arm; return its history with `total_seconds`, evaluation included, by epoch.
+def train_configuration(name, data_name, matrices, epochs, seed, fast=CHOSEN, device="cpu"):
+    """Train one configuration; return its history, with `total_seconds`, evaluation included.
 
     The training rows lie on the device from the start.
     """
-    device, is_sparse = torch.device(device), "sparse" in arm
+    device, is_sparse = torch.device(device), "sparse" in name
     train, test = (matrix if is_sparse else inter for matrix, inter in matrices)
     torch.manual_seed(seed)
-    net = make_net(arm, train.shape[1], fast).to(device)
-    train_iter, test_iter = loaders(arm, data_name, train.to(device), seed, fast)
+    net = make_net(name, train.shape[1], fast).to(device)
+    train_iter, test_iter = loaders(name, data_name, train.to(device), seed, fast)
     evaluate = sparse.evaluator_sparse if is_sparse else d2l.evaluator
     seconds = []
 
@@ -58,73 +59,64 @@ def train_configuration(arm, data_name, matrices, epochs, seed, fast=CHOSEN, dev
         return rmse
 
     if data_name == "1m":
-        loss, trainer, scheduler = papers_objective(net, matrices[0][0], epochs, len(train_iter))
+        loss, trainer = papers_objective(net, matrices[0][0], epochs, len(train_iter))
     else:
-        loss, trainer, scheduler = d2ls_objective(arm, net, train.shape[1], fast)
+        loss, trainer = d2ls_objective(name, net, train.shape[1], fast)
     history = d2l.train_recsys_rating(
-        net, train_iter, test_iter, loss, trainer, epochs, [device], timed, test, scheduler,
-        scale=None if is_sparse else STARS, verbose=False,
-    )  # fmt: skip
+        net, train_iter, test_iter, loss, trainer, epochs, [device], timed, test
+    )
     return history.assign(total_seconds=history["seconds"].to_numpy().cumsum() + np.cumsum(seconds))
 
 
-def make_net(arm, num_users, fast):
-    """Return the network of an arm."""
-    quick = "quick" in arm or "fast" in arm
-    if "fast" in arm:
+def make_net(name, num_users, fast):
+    """Return the network of a configuration."""
+    quick = "quick" in name or "fast" in name
+    if "fast" in name:
+        settings = {"input_dropout": fast["input_dropout"], "output": STARS.bounded}
         return sparse.SparseAutoRec(
-            500,
-            num_users,
-            fast["dropout"],
-            input_dropout=fast["input_dropout"],
-            output=STARS.bounded,
-            quick_dropout=quick,
+            500, num_users, fast["dropout"], **settings, quick_dropout=quick
         )
-    if "sparse" in arm:
+    if "sparse" in name:
         return sparse.SparseAutoRec(500, num_users, quick_dropout=quick)
     net = d2l.AutoRec(500, num_users)
-    return Autocast(net) if "bfloat16" in arm else net
+    return Autocast(net) if "bfloat16" in name else net
 
 
-def batch_size_of(arm, data_name, fast):
-    """Return how many rows a batch of an arm has."""
+def batch_size_of(name, data_name, fast):
+    """Return the number of rows in a batch."""
     if data_name == "1m":
         return 512
-    return fast["batch_size"] if "fast" in arm else 256
+    return fast["batch_size"] if "fast" in name else 256
 
 
-def loaders(arm, data_name, train, seed, fast):
-    """Return what goes through the training rows in training, and in evaluation."""
-    batch_size = batch_size_of(arm, data_name, fast)
-    if arm.startswith("PyTorch"):
-        workers = 4 if "4 workers" in arm else 0
+def loaders(name, data_name, train, seed, fast):
+    """Return the loaders of the training rows for training and for evaluation."""
+    batch_size = batch_size_of(name, data_name, fast)
+    if name.startswith("PyTorch"):
+        workers = 4 if "4 workers" in name else 0
         return (
             DataLoader(train, batch_size, shuffle=True, num_workers=workers),
             DataLoader(train, 1024, num_workers=workers),
         )
     # d2l's setting where all other settings are d2l's; the others were chosen without it.
-    last_batch = "keep" if data_name == "1m" or "fast" in arm else "rollover"
+    last_batch = "keep" if data_name == "1m" or "fast" in name else "rollover"
     return (
         d2l.load_array((train,), batch_size, seed=seed, last_batch=last_batch),
         d2l.load_array((train,), 1024, is_train=False),
     )
 
 
-def d2ls_objective(arm, net, num_users, fast):
-    """Return loss and Adam as in d2l, and no schedule."""
-    is_ours = arm.startswith("ours")
-    cells = batch_size_of(arm, "100k", fast) * num_users
-    trainer = torch.optim.Adam(
-        net.parameters(),
-        lr=fast["lr"] if "fast" in arm else 0.002,
-        weight_decay=1e-5,
-        fused=True if is_ours else None,
-    )
-    return sparse.HalfSumOfSquares(cells) if is_ours else d2l.L2Loss(), trainer, None
+def d2ls_objective(name, net, num_users, fast):
+    """Return loss and Adam as in d2l."""
+    is_ours, lr = name.startswith("ours"), fast["lr"] if "fast" in name else 0.002
+    cells = batch_size_of(name, "100k", fast) * num_users
+    fused = True if is_ours else None
+    trainer = torch.optim.Adam(net.parameters(), lr=lr, weight_decay=1e-5, fused=fused)
+    return sparse.HalfSumOfSquares(cells) if is_ours else d2l.L2Loss(), trainer
 
 
 def papers_objective(net, train, epochs, num_batches):
-    """Return loss, Adam and one-cycle rate for half the sum of squares + 50 (|V|^2 + |W|^2).
+    """Return loss and one-cycle Adam for half the sum of squares + 50 (|V|^2 + |W|^2).
 
     That is the sum over an epoch: each batch has its share of the penalty.
     """
@@ -137,4 +129,5 @@ def papers_objective(net, train, epochs, num_batches):
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         trainer, 0.002, epochs=epochs, steps_per_epoch=num_batches
     )
-    return sparse.HalfSumOfSquares(1), trainer, scheduler
+    trainer.register_step_post_hook(lambda *_: scheduler.step())
+    return sparse.HalfSumOfSquares(1), trainer

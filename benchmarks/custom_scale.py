@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from provenance import write_results
+from provenance import options_of, write_results
 from tqdm import tqdm
 
 from autorec_d2l import custom
@@ -75,9 +75,7 @@ def measure(folder):
 
 def main():
     """Write the table in a process of its own, whose memory does not count, and measure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--tenth", action="store_true")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)  # what that process is told
     options = parser.parse_args()

@@ -4,11 +4,10 @@
 
 Runs the cells of `book/exercise_<name>.ipynb` up to the one tagged `sweep-settings`, which says
 what is swept, and writes `autorec_d2l/results/exercise_<name>.csv`. A reader who changes that cell
-changes this sweep. With `--keep`, finished rows are kept in a folder and a stopped run goes on
+changes this sweep. With `--cache`, finished rows are stored in a folder and a stopped run goes on
 where it was. A process trains on one thread.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import nbformat
 import pandas as pd
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
-from provenance import write_results
+from provenance import options_of, write_results
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -28,15 +27,13 @@ SPLITS = range(5)
 
 def main():
     """Sweep the chapters that are named, or all; the splits lie side by side."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("chapters", nargs="*", choices=[*CHAPTERS, []], metavar="CHAPTER")
-    parser.add_argument("--keep", type=Path, help="folder for rows that are finished")
+    parser.add_argument("--cache", type=Path, help="folder for finished rows")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     chapters = options.chapters or CHAPTERS
-    todo = [(chapter, split, options.keep) for chapter in chapters for split in SPLITS]
+    todo = [(chapter, split, options.cache) for chapter in chapters for split in SPLITS]
     with ProcessPoolExecutor(options.processes) as pool:
         tables = list(pool.map(sweep_split, *zip(*todo, strict=True)))
     for chapter in chapters:
@@ -46,14 +43,13 @@ def main():
         write_results(pd.concat(of_chapter), f"exercise_{chapter}.csv")
 
 
-def sweep_split(chapter, split, keep):
+def sweep_split(chapter, split, cache):
     """Return the rows of a chapter's sweeps on one split."""
     torch.set_num_threads(1)
     sweeps = read_settings(BOOK / f"exercise_{chapter}.ipynb")["sweeps"]
     ratings = d2l.read_data_ml100k()
-    keep = keep / f"{chapter}_{split}.csv" if keep else None
     tables = {
-        name: experiments.run_sweep(ratings, **sweep, splits=[split], cache=keep)
+        name: experiments.run_sweep(ratings, **sweep, splits=[split], cache=cache)
         for name, sweep in sweeps.items()
     }
     return pd.concat(tables, names=["sweep"]).reset_index("sweep")

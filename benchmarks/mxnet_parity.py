@@ -13,7 +13,6 @@
 - `mxnet_steps.npz`: Gluon's steps on small synthetic ratings, for the tests and the chapter.
 """
 
-import argparse
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from provenance import RESULTS, write_results
+from provenance import RESULTS, options_of, write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
@@ -32,9 +31,7 @@ PARAMETERS = ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"
 
 def main():
     """Run both sides and write the three files."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--mxnet-python", required=True)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
@@ -97,7 +94,6 @@ def train_port(train_inter, test_inter, seed, last_batch):
         torch.optim.Adam(net.parameters(), lr=0.002, weight_decay=1e-5),
         num_epochs=25,
         inter_mat=test_inter,
-        verbose=False,
     )
 
 

@@ -19,8 +19,8 @@ import pandas as pd
 from provenance import write_results
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-from browser import launch, visit  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+from chromium import chromium, visit  # noqa: E402
 
 # From the time stamp of a key to the first task after the frame that shows the new list.
 WATCH = """() => {
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--html", type=Path, help="a built page to open as well")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with launch() as browser, tempfile.TemporaryDirectory() as folder:
+    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         page.write_text(f"<!DOCTYPE html><meta charset=utf-8>{fragment()}", encoding="utf-8")
         waits = [wait for _ in range(options.rounds) for wait in rate(browser, page)]

@@ -13,13 +13,12 @@ MAE in stars, CPU seconds of the training, its number of epochs, its settings an
 chose from; and `paper_ml1m_trials.csv`, a row a trial.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pandas as pd
 import torch
-from provenance import write_results
+from provenance import options_of, write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
@@ -104,9 +103,7 @@ AVERAGE = ["I-AutoRec", "U-AutoRec"]
 
 def main():
     """Run the splits side by side, and write the files as they come in."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     results, tried = [], []

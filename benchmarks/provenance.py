@@ -1,5 +1,6 @@
-"""Write a results file that says where it comes from."""
+"""Write a results file with a header that names how it was made."""
 
+import argparse
 import hashlib
 import os
 import platform
@@ -25,6 +26,13 @@ def machine():
         name = next((line.split(": ")[1] for line in lines if line.startswith("model name")), name)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{name}, {cores} cores"
+
+
+def options_of(doc):
+    """Return a parser of options whose help is the docstring of a script."""
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def require_linux():

@@ -1,4 +1,4 @@
-"""Who finds the films that people will like? Six models on five splits of MovieLens-100K.
+"""Ranking metrics of six models on five splits of MovieLens-100K.
 
     python benchmarks/ranking.py
 
@@ -112,8 +112,9 @@ def judge(scores, train_data, held_out):
 
 
 def rmse(scores, held_out):
+    """Return the RMSE of scores that are stars."""
     users, items, stars, _ = d2l.load_data_ml100k(held_out, *scores.shape)
-    return d2l.masked_rmse([(scores[users, items], stars)])
+    return d2l.rmse(scores[users, items], stars)
 
 
 if __name__ == "__main__":

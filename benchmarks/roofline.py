@@ -13,7 +13,6 @@ goes, by torch's profiler: the main thread's own seconds in each kind of operati
 machine that does nothing else.
 """
 
-import argparse
 import time
 from functools import partial
 from itertools import product
@@ -21,7 +20,7 @@ from itertools import product
 import configurations
 import pandas as pd
 import torch
-from provenance import write_results
+from provenance import options_of, write_results
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -144,9 +143,7 @@ def median_seconds(function, rounds):
 
 def main():
     """Measure everything and write one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     options = parser.parse_args()
     torch.manual_seed(0)

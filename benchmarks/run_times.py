@@ -2,9 +2,10 @@
 
     python benchmarks/run_times.py [mf autorec ...]
 
-Runs every chapter, or those that are named, in a fresh kernel with one thread, as `tools/execute_notebooks.py` and
-`pytest --nbval` do, and throws the outputs away. Writes `autorec_d2l/results/run_times.csv`, which
-the page `book/run_times.md` shows. Run it on a machine that does nothing else.
+Runs every chapter, or those given, in a fresh kernel with one thread, as
+`tools/execute_notebooks.py` and `pytest --nbval` do, and discards the outputs. Writes
+`autorec_d2l/results/run_times.csv`, which the page `book/run_times.md` shows. Run it on a machine
+that does nothing else.
 """
 
 import argparse
@@ -24,7 +25,7 @@ def main():
     names = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
     parser.add_argument("chapters", nargs="*", metavar="chapter", help=", ".join(names))
     chapters = parser.parse_args().chapters or names
-    execute = runpy.run_path(str(ROOT / ".ci" / "store"))["execute"]
+    execute = runpy.run_path(str(ROOT / "tools" / "execute_notebooks.py"))["execute"]
     rows, data = [], {"ml-100k"}
     for name in chapters:
         text = (ROOT / "book" / f"{name}.ipynb").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ import time
 
 import pandas as pd
 import torch
-from provenance import require_linux, write_results
+from provenance import options_of, require_linux, write_results
 from tqdm import tqdm
 
 import autorec_d2l as d2l
@@ -141,9 +141,7 @@ def run_process(configuration):
 def main():
     """Measure all configurations in rounds, or one."""
     require_linux()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     kinds = ["area", "ratings", "density", "movielens"]
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)

@@ -1,4 +1,4 @@
-"""Run the lone files, each alone in an empty folder, and print their sizes and seconds.
+"""Run the standalone notebooks, each in an empty folder, and print their sizes and seconds.
 
     python benchmarks/standalone_notebooks.py [movielens scale ...]    all unless some are named
 
@@ -50,16 +50,18 @@ class BareEnvironment:
         os.environ["JUPYTER_PATH"] = str(folder)  # where the client looks for the kernel
 
     def pip(self, *arguments):
+        """Run pip and return its output."""
         command = [self.python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
         return subprocess.run(
             command, env=self.environ, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
 
     def frozen(self):
+        """Return the names of the installed packages."""
         return set(re.findall(r"^[\w.-]+", self.pip("freeze"), re.MULTILINE))
 
     def run(self, nb):
-        """Run a notebook in an empty folder, then take away what it installed."""
+        """Run a notebook in an empty folder, then uninstall what it installed."""
         try:
             with tempfile.TemporaryDirectory() as folder:
                 resources = {"metadata": {"path": folder}}
@@ -71,7 +73,7 @@ class BareEnvironment:
 
 
 def main():
-    """Run the named lone files, or all; return 1 if one failed or is too large."""
+    """Run the given notebooks, or all; return 1 if one failed or is too large."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="default: every chapter")
     names = parser.parse_args().names or [p.stem for p in sorted((ROOT / "book").glob("*.ipynb"))]
@@ -81,7 +83,7 @@ def main():
         standalone_notebooks.write(ROOT, chapters, Path(scratch, "notebooks"))
         bare = BareEnvironment(Path(scratch))
         for name in names:
-            path, start = Path(scratch, "lone", f"{name}.ipynb"), time.perf_counter()
+            path, start = Path(scratch, "notebooks", f"{name}.ipynb"), time.perf_counter()
             size, fault = path.stat().st_size, ""
             try:
                 bare.run(nbformat.read(path, as_version=4))

@@ -5,12 +5,12 @@
     python benchmarks/train_time.py --tune                     the settings of the fast model
 
 `PATH` is the interpreter of the environment that `mxnet_listing.py` describes; without it the
-table has no row for MXNet. Every run is a process of its own; a round runs every arm once on one
-random 90/10 split, so that whatever slows the machine down hits all of them; the rows for one core
-are run on the first three splits. The rows called "busy" run beside one other busy process, a loop
-in Python on the same two cores. Writes the curves (test RMSE and seconds since the start after each
-epoch) to `autorec_d2l/results/train_time*.csv` and prints one table. Run it on a machine that does
-nothing else.
+table has no row for MXNet. Every run is a process of its own; a round runs every configuration
+once on one random 90/10 split, so that whatever slows the machine down hits all of them; the rows
+for one core are run on the first three splits. The rows called "busy" run beside one other busy
+process, a loop in Python on the same two cores. Writes the curves (test RMSE and seconds since the
+start after each epoch) to `autorec_d2l/results/train_time*.csv` and prints one table. Run it on a
+machine that does nothing else.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pathlib import Path
 import configurations
 import numpy as np
 import pandas as pd
-from provenance import require_linux, write_results
+from provenance import options_of, require_linux, write_results
 from tqdm import tqdm
 
 HERE = Path(__file__).parent
@@ -58,21 +58,21 @@ TARGET = {"100k": 0.898, "1m": 0.834}  # test RMSE in stars
 VALIDATION_TARGET = 0.905
 
 
-def run_process(arm, options, split, cores):
-    """Run one arm in a process of its own on so many cores; return its curve."""
-    epochs = options.epochs if cores > 1 and arm not in BUSY else EPOCHS[options.data]
+def run_process(name, options, split, cores):
+    """Run one configuration in a process of its own on so many cores; return its curve."""
+    epochs = options.epochs if cores > 1 and name not in BUSY else EPOCHS[options.data]
     with tempfile.TemporaryDirectory() as folder:
         history = Path(folder) / "history.csv"
-        if arm in MXNET:
+        if name in MXNET:
             inter, test_inter = (inter for _, inter in configurations.load_matrices("100k", split))
             np.savez(Path(folder) / "split.npz", train=inter.numpy(), test=test_inter.numpy())
             command = [options.mxnet_python, HERE / "mxnet_listing.py", "train"]
-            command += [Path(folder) / "split.npz", history, "--workers", MXNET[arm]]
+            command += [Path(folder) / "split.npz", history, "--workers", MXNET[name]]
         else:
-            command = [sys.executable, __file__, "--data", options.data, "--arm", arm]
+            command = [sys.executable, __file__, "--data", options.data, "--configuration", name]
             command += ["--split", split, "--history", history]
-        threads = BUSY.get(arm, {"OMP_NUM_THREADS": str(cores)})
-        with busy_process(cores) if arm in BUSY else nullcontext():
+        threads = BUSY.get(name, {"OMP_NUM_THREADS": str(cores)})
+        with busy_process(cores) if name in BUSY else nullcontext():
             start, used = time.perf_counter(), cpu_seconds()
             subprocess.run(
                 [*map(str, command), "--epochs", str(epochs)],
@@ -83,11 +83,11 @@ def run_process(arm, options, split, cores):
             )
             busy = (cpu_seconds() - used) / (time.perf_counter() - start)
         curve = pd.read_csv(history)
-    if arm in MXNET:
+    if name in MXNET:
         both = curve["train_seconds"] + curve["evaluation_seconds"]
         curve = curve.assign(total_seconds=both.cumsum())
     columns = ["epoch", "train_rmse", "test_rmse", "total_seconds"]
-    settings = {"arm": arm, "cores": cores, "split": split}
+    settings = {"arm": name, "cores": cores, "split": split}
     return curve[columns].assign(busy_cores=busy, **settings)
 
 
@@ -113,13 +113,13 @@ def cpu_seconds():
 
 
 def summarize(curves, data_name):
-    """Return one row an arm: median seconds, ratios, RMSE, seconds to the target."""
+    """Return one row per configuration: median seconds, ratios, RMSE, seconds to the target."""
     rows = {}
-    for (cores, arm), runs in curves.groupby(["cores", "arm"]):
+    for (cores, name), runs in curves.groupby(["cores", "arm"]):
         last = runs[runs["epoch"] == EPOCHS[data_name]]
         by_epoch = runs.groupby("epoch").agg({"test_rmse": "mean", "total_seconds": "median"})
         there = by_epoch[by_epoch["test_rmse"] <= TARGET[data_name]]["total_seconds"]
-        rows[cores, arm] = {
+        rows[cores, name] = {
             "seconds": last["total_seconds"].median(),
             "test_rmse": last["test_rmse"].mean(),
             f"seconds_to_{TARGET[data_name]}": there.iloc[0] if len(there) else np.nan,
@@ -152,26 +152,24 @@ def tune(splits):
 
 
 def main():
-    """Run the arms in rounds, or one arm, or the search for the fast settings."""
+    """Run the configurations in rounds, or one of them, or the search for the fast settings."""
     require_linux()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--mxnet-python")
     parser.add_argument("--data", choices=list(CONFIGURATIONS), default="100k")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--epochs", type=int, help="25 or more (1m: 30); on two cores")
     parser.add_argument("--cores", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--tune", action="store_true")
-    for option in ("--arm", "--history"):
+    for option in ("--configuration", "--history"):
         parser.add_argument(option, help=argparse.SUPPRESS)  # what a run of its own is told
     parser.add_argument("--split", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.epochs = options.epochs or EPOCHS[options.data]
-    if options.arm:
+    if options.configuration:
         matrices = configurations.load_matrices(options.data, options.split)
         history = configurations.train_configuration(
-            options.arm, options.data, matrices, options.epochs, options.split
+            options.configuration, options.data, matrices, options.epochs, options.split
         )
         history.to_csv(options.history)
         return
@@ -187,15 +185,15 @@ def main():
         return
     names = (list(MXNET) if options.mxnet_python else []) + CONFIGURATIONS[options.data]
     rounds = [
-        (split, cores, arm)
-        for split, cores, arm in product(range(options.splits), options.cores, names)
+        (split, cores, name)
+        for split, cores, name in product(range(options.splits), options.cores, names)
         # On one core five processes prove nothing, and times differ less than on two.
-        if cores > 1 or (split < 3 and "4 workers" not in arm)
+        if cores > 1 or (split < 3 and "4 workers" not in name)
     ]
     if options.data == "100k" and 2 in options.cores:
         rounds += product(range(options.splits), [2], BUSY)
     curves = pd.concat(
-        run_process(arm, options, split, cores) for split, cores, arm in tqdm(rounds, unit="run")
+        run_process(name, options, split, cores) for split, cores, name in tqdm(rounds, unit="run")
     )
     name = "train_time.csv" if options.data == "100k" else f"train_time_{options.data}.csv"
     mxnet = "mxnet 1.9.1, numpy 1.23.5" if options.mxnet_python else ""

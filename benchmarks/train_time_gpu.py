@@ -3,20 +3,19 @@
     python benchmarks/train_time_gpu.py [--splits 5]
 
 First runs each test that is skipped without a GPU; those for two GPUs need two. Then trains the
-arms of `train_time.py` that are ours with d2l's settings on MovieLens-100K, evaluation after each
-epoch, after a warm-up, and writes `autorec_d2l/results/train_time_gpu.csv`: one row an arm, split
-and epoch, with the seconds since the start, ratings a second, and matrix cells a second (rated or
-not: what d2l prints as examples a second).
+configurations of `train_time.py` that are ours with d2l's settings on MovieLens-100K, evaluation
+after each epoch, after a warm-up, and writes `autorec_d2l/results/train_time_gpu.csv`: one row per
+configuration, split and epoch, with the seconds since the start, ratings a second, and matrix
+cells a second (rated or not: what d2l prints as examples a second).
 """
 
-import argparse
 import sys
 
 import configurations
 import pandas as pd
 import pytest
 import torch
-from provenance import ROOT, write_results
+from provenance import ROOT, options_of, write_results
 from tqdm import tqdm
 
 CONFIGURATIONS = [
@@ -47,7 +46,7 @@ def run_tests(*options):
 
 
 def time_configurations(device, splits, epochs):
-    """Return the curves of all arms on a device; the first training of each does not count."""
+    """Return the curves of all configurations on a device, after a warm-up of each."""
     device = torch.device(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     curves = []
@@ -55,19 +54,21 @@ def time_configurations(device, splits, epochs):
         matrices = configurations.load_matrices("100k", split)
         matrix, _ = matrices[0]
         cells_a_rating = matrix.shape[0] * matrix.shape[1] / len(matrix.values)
-        for arm in CONFIGURATIONS:
+        for configuration in CONFIGURATIONS:
             if split == 0:
-                configurations.train_configuration(arm, "100k", matrices, 1, split, device=device)
+                configurations.train_configuration(
+                    configuration, "100k", matrices, 1, split, device=device
+                )
             history = configurations.train_configuration(
-                arm, "100k", matrices, epochs, split, device=device
+                configuration, "100k", matrices, epochs, split, device=device
             )
             history["cells_per_s"] = history["ratings_per_s"] * cells_a_rating
-            curves.append(history.reset_index().assign(arm=arm, split=split, device=name))
+            curves.append(history.reset_index().assign(arm=configuration, split=split, device=name))
     return pd.concat(curves)[COLUMNS + RATES]
 
 
 def summarize(curves):
-    """Return one row an arm: medians over splits of seconds and rates, mean RMSE."""
+    """Return one row per configuration: medians over splits of seconds and rates, mean RMSE."""
     last = curves[curves["epoch"] == curves["epoch"].max()].groupby("arm", sort=False)
     table = last.agg({"total_seconds": "median", "test_rmse": "mean"})
     return table.join(curves.groupby("arm")[RATES].median())
@@ -75,9 +76,7 @@ def summarize(curves):
 
 def main():
     """Refuse a machine without a GPU in one line; else test, time and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_of(__doc__)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=25)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The study: how a comparison is made. The only place that knows statistics."""
+"""How comparisons are made: models of one signature, tuning, sweeps, statistics, results files."""
 
 from autorec_d2l.experiments.autorec import D2L, Fit, fit_autorec, rating_matrix, score
 from autorec_d2l.experiments.baselines import (
@@ -9,7 +9,7 @@ from autorec_d2l.experiments.baselines import (
     fit_mf,
 )
 from autorec_d2l.experiments.ensembles import fit_weights, mix
-from autorec_d2l.experiments.networks import initialise, make_autorec, warm_start
+from autorec_d2l.experiments.networks import make_autorec, warm_start
 from autorec_d2l.experiments.results import agree, boundary_choices, read_results
 from autorec_d2l.experiments.statistics import (
     bootstrap_users,
@@ -20,12 +20,11 @@ from autorec_d2l.experiments.statistics import (
     paired_interval,
 )
 from autorec_d2l.experiments.sweeps import run_sweep
-from autorec_d2l.experiments.tuning import Parts, refit, split_parts, tune, tune_and_test
+from autorec_d2l.experiments.tuning import refit, split_parts, tune, tune_and_test
 
 __all__ = [
     "D2L",
     "Fit",
-    "Parts",
     "agree",
     "bootstrap_users",
     "boundary_choices",
@@ -39,7 +38,6 @@ __all__ = [
     "fit_mf",
     "fit_weights",
     "holm",
-    "initialise",
     "make_autorec",
     "mix",
     "p_values",

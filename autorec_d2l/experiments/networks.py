@@ -1,4 +1,4 @@
-"""AutoRec's network for a study: chosen by words, and set to its first weights."""
+"""Build AutoRec's network from named settings, and initialise its weights."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def make_autorec(
     """Return an untrained network for the columns of ``ratings``; the defaults are d2l's.
 
     ``activation`` of the hidden layers and ``output`` are names of :data:`ACTIVATIONS`; an
-    ``output`` can also be ``"bounded"``, which stays on the ``scale``. ``init`` is one of
+    ``output`` can also be ``"bounded"``, which stays within the ``scale``. ``init`` is one of
     :data:`INITS`, see :func:`initialise`, or a function that changes the network in place.
-    ``subtract_means`` takes column and row means off the input (see :class:`SparseAutoRec`).
-    Raises ``ValueError`` for other names.
+    ``subtract_means`` subtracts column and row means from the input (see :class:`SparseAutoRec`).
+    Raises ``KeyError`` for another activation and ``ValueError`` for another ``init``.
     """
     net = SparseAutoRec(
         num_hidden,
         ratings.shape[1],
         dropout,
         input_dropout=input_dropout,
-        activation=_function(activation),
-        output=scale.bounded if output == "bounded" else _function(output),
+        activation=ACTIVATIONS[activation],
+        output=scale.bounded if output == "bounded" else ACTIVATIONS[output],
         more_hidden=more_hidden,
         column_means=ratings.column_means() if subtract_means else None,
     )
@@ -62,12 +62,6 @@ def make_autorec(
     return net
 
 
-def _function(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activations are {', '.join(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]
-
-
 def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
     """Set the weights in place before training.
 
@@ -76,19 +70,18 @@ def initialise(net: SparseAutoRec, how: str, ratings: RatingMatrix) -> None:
         between the two keep torch's default.
     ``mean``
         As ``zero``, and the first prediction is the mean of ``ratings``: the decoder's bias is
-        set to it. (Where the network subtracts means, its output starts there by itself.)
+        set to it. (A network that subtracts means starts there anyway.)
     ``scaled``
         As ``mean``, but the weights of every layer are drawn with variance 1 / number of inputs.
 
-    Raises ``ValueError`` for another word.
+    Raises ``ValueError`` for another ``how``.
     """
     if how not in INITS:
         raise ValueError(f"init must be one of {', '.join(INITS)}, got {how!r}")
     with torch.no_grad():
         if how == "scaled":
-            inputs = [ratings.shape[1], *(layer.in_features for layer in (*net.more, net.decoder))]
-            layers = [net.encoder, *net.more, net.decoder]
-            for layer, num_inputs in zip(layers, inputs, strict=True):
+            for layer in (net.encoder, *net.more, net.decoder):
+                num_inputs = getattr(layer, "in_features", ratings.shape[1])
                 layer.weight.normal_(0, num_inputs**-0.5)
                 layer.bias.zero_()
         if how != "zero" and net.column_means is None:
@@ -107,26 +100,22 @@ def warm_start(
     batch_size: int = 256,
     num_epochs: int = 10,
 ) -> None:
-    """Let a deep network begin as an imitation of a shallow one, as the paper's did; in place.
+    """Initialise a deep network from a shallow one, as in the paper; in place.
 
     A network with one hidden layer is trained with Adam for ``num_epochs``. Its encoder and its
-    decoder are copied. Then the layers between the two are trained to rebuild the hidden units of
-    that network from themselves. The first and the last hidden layer must have one size.
+    decoder are copied. Then the layers between the two are trained to reconstruct the hidden units
+    of that network. The first and the last hidden layer must have the same size.
     """
     num_users, num_hidden = ratings.shape[1], net.encoder.bias.numel()
     shallow = SparseAutoRec(num_hidden, num_users)
     initialise(shallow, "mean", ratings)
     initialise(net, "scaled", ratings)
     batch_size = min(batch_size, len(ratings))
-    train_recsys_rating(
-        shallow,
-        load_array((ratings,), batch_size, last_batch="rollover"),
-        None,
-        HalfSumOfSquares(batch_size * num_users),
-        torch.optim.Adam(shallow.parameters(), lr=lr, weight_decay=wd, fused=True),
-        num_epochs,
-        [net.decoder.weight.device],
-    )
+    train_iter = load_array((ratings,), batch_size, last_batch="rollover")
+    loss = HalfSumOfSquares(batch_size * num_users)
+    trainer = torch.optim.Adam(shallow.parameters(), lr=lr, weight_decay=wd, fused=True)
+    devices = [net.decoder.weight.device]
+    train_recsys_rating(shallow, train_iter, None, loss, trainer, num_epochs, devices)
     net.encoder.load_state_dict(shallow.encoder.state_dict())
     net.decoder.load_state_dict(shallow.decoder.state_dict())
     rows, _ = ratings[:]

@@ -1,8 +1,8 @@
-"""How good are the first ten? Lists of the best unseen items, judged by what people liked later.
+"""Top-k lists of unseen items, and metrics of the lists on held-out ratings.
 
-Everything is ``(num_users, num_items)``: scores of any kind, which items a user has rated in
-training, and which of the held-out ones are *relevant*. Metrics are as Järvelin and Kekäläinen
-(2002) define them, for relevance that is yes or no.
+Matrices are ``(num_users, num_items)``: scores of any kind, the items that a user has rated in
+training, and the held-out items that are *relevant*. Metrics are as Järvelin and Kekäläinen (2002)
+define them, for binary relevance.
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
+from autorec_d2l.data.tensors import pair_indices
+
 
 def user_item_matrix(
     table: pd.DataFrame, sizes: tuple[int, int], min_rating: int = 1
 ) -> torch.Tensor:
-    """Return ``(num_users, num_items)``, True where a rating is at least ``min_rating`` stars."""
-    table = table[table["rating"] >= min_rating]
+    """Return ``(num_users, num_items)``, True where a rating is at least ``min_rating`` stars.
+
+    Raises ``ValueError`` for an empty table and ids out of range.
+    """
+    users, items = pair_indices(table, *sizes)
+    is_high = torch.tensor(table["rating"].to_numpy() >= min_rating)
     matrix = torch.zeros(sizes, dtype=torch.bool)
-    matrix[table["user_id"].to_numpy() - 1, table["item_id"].to_numpy() - 1] = True
+    matrix[users[is_high], items[is_high]] = True
     return matrix
 
 
@@ -31,38 +37,35 @@ def top_lists(scores: torch.Tensor, seen: torch.Tensor, k: int = 10) -> torch.Te
         raise ValueError(f"scores {tuple(scores.shape)} and seen {tuple(seen.shape)} differ")
     if not scores.isfinite().all():
         raise ValueError("a score is not finite")
-    left = (~seen).sum(1)
-    if k < 1 or bool((left < k).any()):
-        raise ValueError(f"k must be 1 to {int(left.min())}, the fewest unseen items, got {k}")
+    most = int((~seen).sum(1).min())
+    if not 1 <= k <= most:
+        raise ValueError(f"k must be 1 to {most}, the fewest unseen items, got {k}")
     scores = scores.masked_fill(seen, -torch.inf)
     return scores.argsort(dim=1, descending=True, stable=True)[:, :k]
 
 
 def ranking_metrics(lists: torch.Tensor, relevant: torch.Tensor) -> pd.DataFrame:
-    """Return ``precision, recall, ndcg`` of the lists, a row a user who has a relevant item.
+    """Return ``precision, recall, ndcg`` of the lists, one row per user with a relevant item.
 
     The index is the user's, from 0. Precision is the share of the list that is relevant, recall
-    the share of what is relevant that is on the list. NDCG adds up 1 / log2(1 + place) over the
-    hits, and divides by what a perfect list would get.
+    the share of the relevant items that are on the list. NDCG sums 1 / log2(1 + rank) over the
+    hits, divided by the sum of a perfect list.
     """
     k = lists.shape[1]
     hits = relevant.gather(1, lists).double()  # (num_users, k)
-    number = relevant.sum(1)  # (num_users,)
+    num_relevant = relevant.sum(1)  # (num_users,)
     gains = 1 / torch.arange(2, k + 2, dtype=torch.float64).log2()  # (k,)
-    perfect = torch.cat([torch.zeros(1), gains.cumsum(0)])[number.clamp(max=k)]
-    table = pd.DataFrame(
-        {
-            "precision": hits.mean(1),
-            "recall": hits.sum(1) / number,
-            "ndcg": (hits @ gains) / perfect,
-        }
-    )
-    return table[(number > 0).numpy()]
+    perfect = torch.cat([torch.zeros(1), gains.cumsum(0)])[num_relevant.clamp(max=k)]
+    ndcg = (hits @ gains) / perfect
+    metrics = {"precision": hits.mean(1), "recall": hits.sum(1) / num_relevant, "ndcg": ndcg}
+    return pd.DataFrame(metrics)[(num_relevant > 0).numpy()]
 
 
 def coverage_and_popularity(lists: torch.Tensor, num_ratings: torch.Tensor) -> dict[str, float]:
-    """Return the lists' ``coverage``, the share of all items that are on somebody's list, and the
-    ``popularity``, the mean number of training ratings of what is on them.
+    """Return ``coverage`` and ``popularity`` of the lists.
+
+    These are the share of all items that are on any list, and the mean number of training ratings
+    of the listed items.
     """
     return {
         "coverage": lists.unique().numel() / len(num_ratings),

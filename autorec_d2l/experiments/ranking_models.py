@@ -1,7 +1,7 @@
-"""Models that give every item a score for every user, in one form, for :mod:`.ranking`.
+"""Models that score every item for every user, for :mod:`.ranking_metrics`.
 
 ``ranker(train_data, sizes, seed, **settings)`` returns scores ``(num_users, num_items)``; only
-their order within a row means something.
+their order within a row is meaningful. All raise ``ValueError`` for ids out of range.
 """
 
 from __future__ import annotations
@@ -15,19 +15,17 @@ from torch import nn
 from autorec_d2l.data.loaders import load_array
 from autorec_d2l.data.tensors import load_data_ml100k
 from autorec_d2l.evaluation import evaluating
-from autorec_d2l.experiments.autorec import fit_autorec
+from autorec_d2l.experiments.autorec import Sizes, fit_autorec
 from autorec_d2l.experiments.baselines import fit_mf
 from autorec_d2l.experiments.ranking_metrics import user_item_matrix
 from autorec_d2l.models import AutoRec
 from autorec_d2l.training.loop import L2Loss, train_recsys_rating
 
-Sizes = tuple[int, int]  # (num_users, num_items)
-
 
 def rank_popularity(
     table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, min_rating: int = 1
 ) -> torch.Tensor:
-    """Score an item by how many people gave it ``min_rating`` stars or more: the same for everybody."""
+    """Score an item by its number of ratings of at least ``min_rating``: the same for all users."""
     return user_item_matrix(table, sizes, min_rating).sum(0).float().expand(sizes)
 
 
@@ -46,7 +44,7 @@ def rank_autorec(
 ) -> torch.Tensor:
     """Score by the stars that item-based AutoRec predicts; without ``mask``, zeros are targets.
 
-    Without the mask an empty cell is no longer a question but an answer, "not for me".
+    Without the mask an empty cell is not a missing rating but a rating of 0.
     """
     *_, inter_mat = load_data_ml100k(table, *sizes)  # (num_items, num_users)
     if mask:
@@ -66,30 +64,23 @@ def _fit_unmasked(inter_mat, num_epochs, seed, *, lr=0.002, wd=1e-5, dropout=0.0
     forward = nn.Sequential(net.encoder, nn.Sigmoid(), net.dropout, net.decoder)
     train_iter = load_array((inter_mat,), 256, seed=seed, last_batch="rollover")
     trainer = torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd)
-    train_recsys_rating(
-        forward,
-        train_iter,
-        None,
-        L2Loss(),
-        trainer,
-        num_epochs,
-        [torch.device("cpu")],
-    )
+    devices = [torch.device("cpu")]
+    train_recsys_rating(forward, train_iter, None, L2Loss(), trainer, num_epochs, devices)
     return net
 
 
 def rank_ease(
     table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, min_rating: int = 1
 ) -> torch.Tensor:
-    """Score with :func:`ease`; ratings of ``min_rating`` stars or more count as 1, all else as 0."""
+    """Score with :func:`ease`; ratings of at least ``min_rating`` count as 1, all else as 0."""
     return ease(user_item_matrix(table, sizes, min_rating).double(), wd).float()
 
 
 def ease(liked: torch.Tensor, wd: float) -> torch.Tensor:
     """Return the scores of EASE, ``(num_users, num_items)``: Steck (2019), equation 8.
 
-    A linear autoencoder without a hidden layer, whose weights from an item to itself are 0, so
-    that it cannot copy; the ridge solution with weight decay ``wd`` in closed form.
+    A linear autoencoder without a hidden layer, in closed form: ridge regression with weight decay
+    ``wd``, in which the weights from an item to itself are 0, so that it cannot copy.
     """
     inverse = torch.linalg.inv(liked.T @ liked + wd * torch.eye(liked.shape[1]).to(liked))
     weights = (-inverse / inverse.diagonal()).fill_diagonal_(0)  # (num_items, num_items)
@@ -97,9 +88,9 @@ def ease(liked: torch.Tensor, wd: float) -> torch.Tensor:
 
 
 class MultVAE(nn.Module):
-    """A small variational autoencoder for rows of 0 and 1: Liang et al. (2018), section 2.
+    """A small variational autoencoder for binary rows: Liang et al. (2018), section 2.
 
-    It returns log-probabilities of the items, ``(batch, num_items)``, and the divergence of the
+    It returns log-probabilities of the items, ``(batch, num_items)``, and the KL divergence of the
     latent code from a standard normal, ``(batch,)``. In evaluation mode the code is its mean.
     """
 
@@ -116,7 +107,7 @@ class MultVAE(nn.Module):
         )
 
     def forward(self, liked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read rows ``(batch, num_items)``."""
+        """Encode and decode rows ``(batch, num_items)``."""
         mean, log_var = self.encoder(nn.functional.normalize(liked)).chunk(2, dim=1)
         noise = torch.randn_like(mean) if self.training else 0
         code = mean + noise * (log_var / 2).exp()  # (batch, num_latent)

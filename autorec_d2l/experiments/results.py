@@ -1,8 +1,9 @@
-"""Results files: tidy tables that travel with the library and say how they were made."""
+"""Results files: tidy tables that are shipped with the library and name how they were made."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -19,7 +20,7 @@ def read_results(name: str) -> pd.DataFrame:
     """Read one of the library's results files, for example ``comparison.csv``.
 
     Its first lines, which start with ``#``, name the command, the versions, the machine and the
-    date. Raises ``FileNotFoundError`` for a name that is not there.
+    date. Raises ``FileNotFoundError`` for an unknown name.
     """
     with (files("autorec_d2l") / "results" / name).open(encoding="utf-8") as file:
         return pd.read_csv(file, comment="#")
@@ -32,14 +33,14 @@ def agree(
     value: str = "test_rmse",
     on: Sequence[str] = ("model", "split"),
 ) -> pd.DataFrame:
-    """Assert that what a page computed is what its results file says.
+    """Assert that computed values agree with those of a results file.
 
     The rows of ``computed`` are looked up in ``file`` by the columns ``on``. ``tolerance``, in the
     unit of ``value``, is one number, or one for each model (a mapping or a function of its name).
-    Returns both values and their gap, a row each.
+    Returns both values and their gap, one row each.
 
-    Raises ``AssertionError`` naming the rows that are further apart, and ``ValueError`` for a row
-    that the file does not have exactly once.
+    Raises ``AssertionError`` naming the rows that differ by more, and ``ValueError`` for a row
+    that the file does not contain exactly once.
     """
     on = list(on)
     both = computed[[*on, value]].merge(
@@ -63,70 +64,52 @@ def boundary_choices(
     num_epochs: int | None = None,
     chosen: str = "chosen",
 ) -> pd.DataFrame:
-    """Count on how many splits a choice lies on the edge of what was offered.
+    """Count the splits on which a chosen setting is the lowest or the highest one offered.
 
-    ``table`` has a row a model and split, with the ``chosen`` trial as JSON; ``trials`` maps each
-    model to its list. Every setting with numbers, of which at least two were offered, gets a row:
+    ``table`` has one row per model and split, with the ``chosen`` trial as JSON; ``trials`` maps
+    each model to its list. Every numeric setting with at least two offered values gets a row:
     ``model, setting, lowest, highest`` (offered), ``at_lowest, at_highest`` (splits on which it
     was chosen), ``splits``, and ``flag``, true where one of the two is more than half of the
     splits. ``num_epochs``, the limit, adds the column ``epochs`` of ``table`` as a setting, of
-    which only the highest is an edge.
+    which only the highest value counts.
 
     Raises ``ValueError`` for a choice that was not offered.
     """
     rows = []
     for model, offered in trials.items():
-        offered = [plain(trial) for trial in offered]
         of_model = table[table["model"] == model]
-        picks = [json.loads(text) for text in of_model[chosen]]
-        if not all(pick in json.loads(as_json(offered)) for pick in picks):
+        picks, offered = [json.loads(text) for text in of_model[chosen]], plain(list(offered))
+        if not all(pick in offered for pick in picks):
             raise ValueError(f"{model!r} chose a trial that its list does not offer")
-        for setting in dict.fromkeys(name for trial in offered for name in trial):
-            values = [trial[setting] for trial in offered if _is_number(trial.get(setting))]
-            if len(set(values)) > 1:
-                chose = [pick.get(setting) for pick in picks]
-                rows.append((model, setting, min(values), max(values), chose))
+        values = pd.DataFrame(offered).select_dtypes("number")
+        picked = pd.DataFrame(picks, index=of_model.index, columns=values.columns)
+        limits = {name: [of.min(), of.max()] for name, of in values.items() if of.nunique() > 1}
         if num_epochs is not None:
-            rows.append((model, "epochs", None, num_epochs, of_model["epochs"].tolist()))
-    table = pd.DataFrame(rows, columns=["model", "setting", "lowest", "highest", "chose"])
-    for end in ("lowest", "highest"):
-        at = [values.count(edge) for values, edge in zip(table["chose"], table[end], strict=True)]
-        table[f"at_{end}"] = np.array(at, dtype=int)
-    table["splits"] = table.pop("chose").map(len)
-    table["flag"] = table[["at_lowest", "at_highest"]].max(axis=1) * 2 > table["splits"]
-    return table
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def plain(value: Any) -> Any:
-    """Return settings as Python's own words, numbers, lists and dictionaries; functions stay.
-
-    Raises ``TypeError`` naming what else is there, which no results file could hold.
-    """
-    if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, (list, tuple, range)) and not hasattr(value, "_fields"):
-        return [plain(part) for part in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, (str, int, float, RatingScale)) or callable(value):
-        return value
-    raise TypeError(f"settings are words, numbers, lists and functions, got {value!r}")
+            picked["epochs"], limits["epochs"] = of_model["epochs"], [math.nan, num_epochs]
+        for setting, (lowest, highest) in limits.items():
+            counts = [int((picked[setting] == limit).sum()) for limit in (lowest, highest)]
+            flag = 2 * max(counts) > len(picks)
+            rows.append((model, setting, lowest, highest, *counts, len(picks), flag))
+    columns = ["model", "setting", "lowest", "highest", "at_lowest", "at_highest", "splits", "flag"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def as_json(settings: Any) -> str:
-    """Return settings as text for a results file; a function stands there by its name."""
-    return json.dumps(plain(settings), default=name_of)
+    """Return settings as JSON for a results file; a function is written as its name."""
+    return json.dumps(settings, default=_as_plain)
 
 
-def name_of(function: Callable | RatingScale) -> str:
-    """Return a function's name, of a partial one that of the whole, or that of its class."""
-    if isinstance(function, RatingScale):
-        return str(function)
-    function = getattr(function, "func", function)
+def plain(settings: Any) -> Any:
+    """Return settings as JSON would hold them: numpy's numbers as Python's, tuples as lists."""
+    return json.loads(as_json(settings))
+
+
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, RatingScale):
+        return str(value)
+    function = getattr(value, "func", value)  # of functools.partial
+    if not callable(function):
+        raise TypeError(f"settings must be text, numbers, lists or functions, got {value!r}")
     return getattr(function, "__name__", type(function).__name__)

@@ -1,4 +1,4 @@
-"""The figures: what stands on the axes, and that a curve is what the history says."""
+"""Learning curves show the history, with labelled axes; the style applies."""
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -35,14 +35,14 @@ def test_a_history_becomes_two_labelled_curves_in_one_colour(history):
     assert len(ax.get_legend().get_texts()) == 2
 
 
-def test_models_differ_in_colour_and_none_is_left_out(history):
+def test_nine_models_share_the_colours_and_none_is_left_out(history):
     ax = d2l.plot_history({f"model {i}": history for i in range(9)})
     colors = [line.get_color() for line in ax.get_lines()]
     assert len(colors) == 18
     assert len(set(colors)) == len(d2l.COLORS)
 
 
-def test_curves_go_where_they_are_told(history):
+def test_curves_are_drawn_on_the_given_axes(history):
     left, right = plt.subplots(1, 2)[1]
     assert d2l.plot_history({"MF": history}, ax=right) is right
     assert not left.get_lines()

@@ -1,4 +1,4 @@
-"""Tried on validation, fitted to the whole training part, tested once."""
+"""Trials are evaluated on validation; the choice is fitted to all training data, tested once."""
 
 import json
 import math
@@ -13,9 +13,9 @@ from autorec_d2l.data.rating_scale import STARS
 
 
 class Model:
-    """Records what it is given. It predicts `stars`, and its validation curve is lowest at `best`.
+    """Record the arguments; predict `stars`. The validation curve is lowest at `best`.
 
-    With `is_solved` its history is empty, as that of a model without epochs.
+    With `is_solved` the history is empty, as that of a model with a closed form.
     """
 
     def __init__(self, is_solved=False):
@@ -48,23 +48,23 @@ def test_parts_are_those_of_the_protocol(ratings, parts):
     assert parts.sizes == ratings[1:]
 
 
-def test_open_epochs_are_judged_after_each_and_named_ones_at_their_end(parts):
+def test_open_epochs_are_evaluated_after_each_and_fixed_ones_at_their_end(parts):
     fit = Model()
     trials = [{"stars": 5.0, "best": 4}, {"stars": 3.0, "num_epochs": 2}]
     choice = experiments.tune(fit, trials, parts, num_epochs=6, seed=7)
-    (_, held_out, epochs, seed, _), (_, unseen, named, _, _) = fit.fits
+    (train_data, held_out, epochs, seed, _), (_, unseen, named, _, _) = fit.fits
+    assert train_data.equals(parts.fit_data)
     assert held_out.equals(parts.valid_data)
     assert unseen is None
     assert (epochs, seed, named) == (6, 7, 2)
-    at_its_end = experiments.score(torch.full((len(parts.valid_data),), 3.0), parts.valid_data)[
-        "rmse"
-    ]
+    stars = torch.full((len(parts.valid_data),), 3.0)
+    at_its_end = experiments.score(stars, parts.valid_data)["rmse"]
     assert choice.tried["epochs"].tolist() == [4, 2]
     assert choice.tried["valid_rmse"].tolist() == pytest.approx([1.05, at_its_end])
     assert [json.loads(text) for text in choice.tried["settings"]] == trials
     better = trials[0] if at_its_end > 1.05 else trials[1]
     assert choice.trial == better
-    assert choice.valid_rmse == min(choice.tried["valid_rmse"])
+    assert choice.valid_rmse == pytest.approx(min(choice.tried["valid_rmse"]))
 
 
 def test_the_choice_is_fitted_to_the_whole_and_the_test_is_read_once(parts):
@@ -81,7 +81,8 @@ def test_the_choice_is_fitted_to_the_whole_and_the_test_is_read_once(parts):
     assert sum(table.equals(parts.test_data) for table in fit.asked) == 1
     assert len(outcome.valid_stars) == len(parts.valid_data)
     expected = experiments.score(torch.full((len(parts.test_data),), 3.0), parts.test_data)
-    assert (outcome.test_rmse, outcome.test_mae) == (expected["rmse"], expected["mae"])
+    assert outcome.test_rmse == pytest.approx(expected["rmse"])
+    assert outcome.test_mae == pytest.approx(expected["mae"])
 
 
 def test_predictions_are_clipped_after_the_choice(parts):
@@ -110,7 +111,7 @@ def test_one_trial_with_open_epochs_has_them_chosen(parts):
     assert len(outcome.choice.tried) == 1
 
 
-def test_solved_models_are_judged_by_their_predictions(parts):
+def test_models_with_a_closed_form_are_evaluated_by_their_predictions(parts):
     fit = Model(is_solved=True)
     choice = experiments.tune(fit, [{"stars": 1.0}, {"stars": 3.2}], parts, num_epochs=30)
     assert choice.trial == {"stars": 3.2}
