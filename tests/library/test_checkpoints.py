@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset, random_split
-from training_runs import autorec, matrices, mf, one_cycle, sparse, train
+from training_runs import autorec, compress, matrices, mf, one_cycle, sparse, train
 
 import autorec_d2l as d2l
 from autorec_d2l.data.validation import checksum
@@ -266,17 +266,13 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(error, when, tmp_path,
 
 def test_the_checksum_depends_on_every_number_and_its_place():
     rows = torch.arange(6.0)
-    data = [
-        rows,
-        rows.double(),
-        rows[:5],
-        rows + 1,
-        TensorDataset(rows, rows),
-        [rows, rows.flip(0)],
-    ]
+    matrix = rows.view(2, 3)
+    data = [rows, rows.double(), rows[:5], rows + 1, matrix, matrix.to_sparse_csr()]
+    data += [TensorDataset(rows, rows), [rows, rows.flip(0)], *map(compress, FLIPPED)]
     data += random_split(rows, [2, 4], torch.Generator().manual_seed(0))
     sums = [checksum(one) for one in data]
     assert sums[3] == checksum(np.arange(1, 7, dtype="float32"))
+    assert sums[0] == checksum(DataLoader(rows))
     assert len(set(sums)) == len(sums)
 
 
@@ -288,10 +284,11 @@ WORKER = """\
 import json, os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
-from test_checkpoints import LONG, scheduled
+from test_checkpoints import LONG, autorec, scheduled, train
 from autorec_d2l.training import checkpoints
 
 torch.set_num_threads(1)
+train(autorec(), 1)  # imports what torch imports at the first step, once
 path, target = map(checkpoints.Path, sys.argv[2:])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
