@@ -73,7 +73,3 @@ def test_only_the_first_process_prints_and_no_thread_outlives_the_group(reports)
         before, after, has_gloo = report["threads"]
         assert after == before
         assert has_gloo or not before  # without /proc there is nothing to compare
-
-
-def test_the_command_runs_under_torchrun(reports, ml100k):
-    assert reports[2].count("Recommended") == 1

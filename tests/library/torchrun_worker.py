@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l import cli
 from autorec_d2l.training import Callback
 from autorec_d2l.training.distributed import rank_and_world_size, shard
 
@@ -102,11 +101,6 @@ def main(folder):
         has_gloo = any("gloo" in name for name in thread_names())
     found["threads"] = [threads, thread_names(), has_gloo]
     (Path(folder) / f"{size}.{rank}").write_text(json.dumps(found), encoding="utf-8")
-    try:
-        d2l.read_data_ml100k()
-    except d2l.DataUnavailableError:
-        return
-    cli.main(["--epochs=1", "--device=cpu"])
 
 
 if __name__ == "__main__":
