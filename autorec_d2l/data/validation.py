@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from pandas.api import types
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from autorec_d2l.data.rating_scale import STARS, RatingScale
 
@@ -122,14 +123,21 @@ def check_ratings(
 
 
 def checksum(data: Any, crc: int = 0) -> int:
-    """Return the CRC-32 of the tensors and arrays in a loader, a data set or a list."""
-    data = getattr(data, "dataset", data)
+    """Return the CRC-32 of all numbers in a loader, a data set, a matrix or a list."""
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if isinstance(data, torch.Tensor) and data.layout != torch.strided:
+        rows = data.to_sparse_csr()
+        data = [rows.crow_indices(), rows.col_indices(), rows.values()]
     if isinstance(data, torch.Tensor):
-        data = (data if data.layout == torch.strided else data.values()).detach().cpu().numpy()
-    if isinstance(data, np.ndarray):
-        return zlib.crc32(np.ascontiguousarray(data).view(np.uint8).data, crc)
-    parts = data if isinstance(data, list | tuple) else getattr(data, "__dict__", {}).values()
-    for part in parts:
-        if isinstance(part, torch.Tensor | np.ndarray | list | tuple) or hasattr(part, "dataset"):
+        data = data.detach().cpu()
+    if hasattr(data, "__array__"):
+        array = np.ascontiguousarray(data)
+        crc = zlib.crc32(f"{array.shape} {array.dtype}".encode(), crc)
+        return crc if array.dtype.hasobject else zlib.crc32(array.view(np.uint8).data, crc)
+    if isinstance(data, Number):
+        return zlib.crc32(repr(data).encode(), crc)
+    for part in data if isinstance(data, list | tuple) else getattr(data, "__dict__", {}).values():
+        if isinstance(part, list | tuple | Dataset | Number) or hasattr(part, "__array__"):
             crc = checksum(part, crc)
     return crc

@@ -60,7 +60,7 @@ class Checkpoint(Callback):
             "parts": ", ".join(kinds),
             "shapes": str([tuple(tensor.shape) for tensor in run.net.state_dict().values()]),
             "optimizer": str(run.trainer.defaults),
-            "data": checksum([run.train_iter, run.test_iter, run.inter_mat]),
+            "data": [checksum(data) for data in (run.train_iter, run.test_iter, run.inter_mat)],
             "processes": rank_and_world_size()[1],
         }
         if is_new := self._is_new():  # what cannot be saved or read fails before the first epoch

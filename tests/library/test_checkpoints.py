@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or started again ends bit for bit as one that is left alone."""
+"""A run that is interrupted and continued ends bit for bit as one that is not."""
 
 import errno
 import json
@@ -11,118 +11,34 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset, random_split
+from training_runs import autorec, compress, matrices, mf, one_cycle, sparse, train
 
 import autorec_d2l as d2l
-from autorec_d2l import checkpoints
 from autorec_d2l.data.validation import checksum
-from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
-
-CPU = [torch.device("cpu")]
-NEEDS_KILL = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+from autorec_d2l.training import checkpoints
 
 
-def matrices():
-    """A train and a test matrix, (12, 9), of made-up ratings."""
-    random = torch.Generator().manual_seed(0)
-    stars = torch.randint(1, 6, (12, 9), generator=random).float()
-    part = torch.rand(12, 9, generator=random)
-    return stars * (part < 0.6), stars * (part > 0.7)
+def train_with(path, run, num_epochs=8, patience=None, **others):
+    """Return losses and weights; `path` is None for a run without a checkpoint."""
+    callbacks = [] if patience is None else [d2l.EarlyStopping(patience)]
+    callbacks += [] if path is None else [d2l.Checkpoint(path, **others)]
+    return train(run, num_epochs, callbacks=callbacks), run["net"].state_dict()
 
 
-def dense(last_batch="keep", seed=0, dropout=0.3, lr=0.05):
-    train, test = matrices()
-    torch.manual_seed(0)
-    net = d2l.AutoRec(4, 9, dropout)
-    return {
-        "net": net,
-        "train_iter": d2l.load_array((train,), 5, seed=seed, last_batch=last_batch),
-        "test_iter": d2l.load_array((train,), 5, is_train=False),
-        "loss": d2l.L2Loss(),
-        "trainer": torch.optim.Adam(net.parameters(), lr=lr),
-        "inter_mat": test,
-        "devices": CPU,
-        "verbose": False,
-    }
+def scheduled(path, run=None, **options):
+    run = run or autorec("rollover")
+    return train_with(path, run, scheduler=one_cycle(run, 300), **options)
 
 
-def scheduled(num_steps=40):
-    made = dense("rollover")
-    made["scheduler"] = torch.optim.lr_scheduler.OneCycleLR(made["trainer"], 0.1, num_steps)
-    return made
-
-
-def mf():
-    def triples(matrix, is_train):
-        items, users = matrix.nonzero(as_tuple=True)
-        return d2l.load_array((users, items, matrix[items, users]), 8, is_train)
-
-    torch.manual_seed(0)
-    net = d2l.MF(3, 9, 12, mean=3.0)
-    return {
-        "net": net,
-        "train_iter": triples(matrices()[0], True),
-        "test_iter": triples(matrices()[1], False),
-        "loss": d2l.L2Loss(),
-        "trainer": torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9),
-        "devices": CPU,
-        "verbose": False,
-    }
-
-
-def sparse():
-    def compressed(matrix):
-        rows, columns = matrix.nonzero(as_tuple=True)
-        return RatingMatrix(rows, columns, matrix[rows, columns], (12, 9))
-
-    made, (train, test) = dense(), map(compressed, matrices())
-    torch.manual_seed(0)
-    net = SparseAutoRec(4, 9, 0.3, input_dropout=0.2, quick_dropout=True)
-    return made | {
-        "net": net,
-        "train_iter": d2l.load_array((train,), 5, last_batch="rollover"),
-        "test_iter": d2l.load_array((train,), 5, is_train=False),
-        "loss": HalfSumOfSquares(45),
-        "trainer": torch.optim.Adam(net.parameters(), lr=0.05, fused=True),
-        "evaluator": evaluator_sparse,
-        "inter_mat": test,
-        "scale": None,
-    }
-
-
-def default_loader():
-    """Shuffled by torch's own random numbers, as in most people's code."""
-    made = dense()
-    rows = TensorDataset(matrices()[0])
-    return made | {"train_iter": DataLoader(rows, 5, shuffle=True)}
-
-
-KINDS = {
-    "keep": dense,
-    "rollover": lambda: dense("rollover"),
-    "discard": lambda: dense("discard"),
-    "OneCycleLR": scheduled,
-    "MF": mf,
-    "sparse": sparse,
-    "DataLoader": default_loader,
-    "list": lambda: dense() | {"train_iter": list(matrices()[0].split(5))},
-}
-
-
-def train(made, num_epochs=8, **options):
-    history = d2l.train_recsys_rating(**made, num_epochs=num_epochs, **options)
-    return history[["train_rmse", "test_rmse"]].to_numpy().tolist(), made["net"].state_dict()
-
-
-def same(first, second):
-    weights, others = first[1], second[1]
+def assert_same(first, second):
     assert first[0] == second[0]
-    assert weights.keys() == others.keys()
-    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert first[1].keys() == second[1].keys()
+    assert all(torch.equal(first[1][name], second[1][name]) for name in first[1])
 
 
-def interrupted(made, after, **options):
-    """Start a run that fails in the evaluation after its epoch ``after``."""
-    given = made.get("evaluator") or (d2l.evaluator if "inter_mat" in made else d2l.evaluator_mf)
+def interrupt(run, after):
+    """Make the evaluation after epoch `after` of a run fail."""
+    given = run.get("evaluator") or (d2l.evaluator if "inter_mat" in run else d2l.evaluator_mf)
     epochs = []
 
     def evaluator(*arguments):
@@ -131,279 +47,232 @@ def interrupted(made, after, **options):
             raise InterruptedError
         return given(*arguments)
 
-    with pytest.raises(InterruptedError):
-        train(made | {"evaluator": evaluator}, **options)
+    return run | {"evaluator": evaluator}
 
 
-# It goes on
+class StatefulLoader:
+    """Has a state of its own, as the loaders of torchdata."""
+
+    def __init__(self):
+        self.rows, self.epoch = matrices()[0], 0
+
+    def __iter__(self):
+        self.epoch += 1
+        yield self.rows.roll(self.epoch, 0)
+
+    def state_dict(self):
+        return {"epoch": self.epoch}
+
+    def load_state_dict(self, state):
+        self.epoch = state["epoch"]
+
+
+def shuffled_by_torch():
+    return DataLoader(TensorDataset(matrices()[0]), 5, shuffle=True)
+
+
+KINDS = {
+    "keep": autorec,
+    "discard": lambda: autorec("discard"),
+    "MF": mf,
+    "sparse": sparse,
+    "DataLoader": lambda: autorec() | {"train_iter": shuffled_by_torch()},
+    "list": lambda: autorec() | {"train_iter": list(matrices()[0].split(5))},
+    "stateful": lambda: autorec() | {"train_iter": StatefulLoader()},
+}
+
+
+# It continues
 
 
 @pytest.mark.parametrize("patience", [None, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_interrupted_run_goes_on_bit_for_bit(kind, patience, tmp_path):
+def test_an_interrupted_run_continues_bit_for_bit(kind, patience, tmp_path):
     make, path = KINDS[kind], tmp_path / "run.pt"
-    alone = train(make(), patience=patience)
-    for after in (0, 1, 1):  # each time one that has forgotten all
-        interrupted(make(), after, checkpoint=path, patience=patience)
+    expected = train_with(None, make(), patience=patience)
+    for after in (0, 1, 1):  # each time from new objects
+        with pytest.raises(InterruptedError):
+            train_with(path, interrupt(make(), after), patience=patience)
         torch.rand(7)
-    same(train(make(), checkpoint=path, patience=patience), alone)
+    assert_same(train_with(path, make(), patience=patience), expected)
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.pt"]
 
 
-def test_a_run_that_is_over_returns_at_once_and_may_grow(tmp_path):
-    options = {"checkpoint": tmp_path / "run.pt"}
-    first = train(dense(), 5, **options)
-    made = dense()
-    made["loss"] = type("L2Loss", (d2l.L2Loss,), {"forward": None})()  # not to be called
-    same(train(made, 5, **options), first)
-    same(train(dense(), 8, **options), train(dense(), 8))
+def test_a_schedule_continues_with_new_and_with_the_same_objects(tmp_path):
+    expected = scheduled(None)
+    with pytest.raises(InterruptedError):
+        scheduled(tmp_path / "run.pt", interrupt(autorec("rollover"), 3))
+    assert_same(scheduled(tmp_path / "run.pt"), expected)
+    run = autorec("rollover")  # the cell of a notebook that is run twice
+    scheduler = one_cycle(run, 300)
+    with pytest.raises(InterruptedError):
+        train_with(tmp_path / "2.pt", interrupt(run, 3), scheduler=scheduler)
+    assert_same(train_with(tmp_path / "2.pt", run, scheduler=scheduler), expected)
 
 
-def test_the_same_objects_may_go_on(tmp_path):
-    """As in a notebook, where the cell that trains runs a second time."""
-    made, path = scheduled(), tmp_path / "run.pt"
-    interrupted(made, 3, checkpoint=path)
-    same(train(made, checkpoint=path), train(scheduled()))
+def test_a_finished_run_returns_at_once_and_may_be_extended(tmp_path):
+    path, run = tmp_path / "run.pt", autorec()
+    first = train_with(path, autorec(), 5)
+    assert_same(train_with(path, run | {"loss": None}, 5), first)  # the loss is not called
+    assert_same(train_with(path, autorec()), train_with(None, autorec()))
+    with pytest.raises(ValueError, match=r"run\.pt holds 8 epochs, num_epochs is 2"):
+        train_with(path, autorec(), 2)
 
 
-def test_a_loader_that_tells_its_state_is_asked_for_it(tmp_path):
-    class Loader:
-        def __init__(self):
-            self.rows, self.epoch = matrices()[0], 0
-
-        def __iter__(self):
-            self.epoch += 1
-            yield self.rows.roll(self.epoch, 0)
-
-        def state_dict(self):
-            return {"epoch": self.epoch}
-
-        def load_state_dict(self, state):
-            self.epoch = state["epoch"]
-
+def test_patience_may_be_increased(tmp_path):
     path = tmp_path / "run.pt"
-    interrupted(dense() | {"train_iter": Loader()}, 2, checkpoint=path)
-    again = train(dense() | {"train_iter": Loader()}, checkpoint=path)
-    same(again, train(dense() | {"train_iter": Loader()}))
-
-
-# Early stopping
-
-
-def test_it_stops_at_patience_with_the_weights_of_the_best_epoch(capsys):
-    errors = [1.0, 0.9, 0.95, 0.8, 0.8, 0.85, 0.7]  # 0.8 again is no fall
-
-    given = iter(errors)
-    made = dense() | {"evaluator": lambda *_: next(given), "verbose": True}
-    history, weights = train(made, 7, patience=2)
-    assert [row[1] for row in history] == errors[:6]
-    assert 1 + int(np.argmin([row[1] for row in history])) == 4
-    expected = train(dense() | {"evaluator": lambda *_: 1.0}, 4)[1]
-    assert all(torch.equal(weights[name], expected[name]) for name in expected)
-    assert "test RMSE 0.800 stars" in capsys.readouterr().out
-
-
-def test_more_patience_goes_on(tmp_path):
-    short = train(dense(), 60, patience=1, checkpoint=tmp_path / "run.pt")
-    long = train(dense(), 60, patience=6, checkpoint=tmp_path / "run.pt")
+    short, long = (train_with(path, autorec(), 60, patience) for patience in (1, 6))
     assert len(short[0]) < len(long[0]) < 60
-    same(long, train(dense(), 60, patience=6))
+    assert_same(long, train_with(None, autorec(), 60, 6))
 
 
-@pytest.mark.parametrize("patience", [0, -1, 1.5, True])
-def test_other_patience_is_refused(patience):
-    with pytest.raises(ValueError, match="patience must be a whole number, at least 1"):
-        train(dense(), patience=patience)
+def test_the_mean_of_mf_is_restored(tmp_path):
+    expected = train_with(None, mf())
+    train_with(tmp_path / "run.pt", mf(), 4)
+    run = mf()
+    run["net"].mean.zero_()
+    assert_same(train_with(tmp_path / "run.pt", run), expected)
 
 
-def test_patience_needs_something_to_wait_for():
-    with pytest.raises(ValueError, match="patience needs a test_iter"):
-        train(dense() | {"test_iter": None}, patience=1)
+# It refuses
 
 
-# What is refused
+def other(net=None, optimizer=torch.optim.Adam, **options):
+    run = autorec()
+    net = net or run["net"]
+    return run | {"net": net, "trainer": optimizer(net.parameters(), lr=0.05)} | options
 
 
-def other_rows(name):
-    made = dense()
-    return made | {name: d2l.load_array((matrices()[0].flip(0),), 5)}
-
-
-def other_network():
-    made = dense()
-    net = d2l.AutoRec(5, 9, 0.3)
-    return made | {"net": net, "trainer": torch.optim.Adam(net.parameters(), lr=0.05)}
-
-
-def other_optimizer():
-    made = dense()
-    return made | {"trainer": torch.optim.SGD(made["net"].parameters(), lr=0.05)}
-
-
-def other_scheduler():
-    made = dense()
-    return made | {"scheduler": torch.optim.lr_scheduler.StepLR(made["trainer"], 5)}
-
-
-def other_seed():
-    made = dense()
-    torch.manual_seed(1)
-    return made
-
-
-OTHERS = {
-    "network": [other_network, lambda: dense(dropout=0.4)],
-    # A scheduler writes into the groups of its optimizer, where it is seen first.
-    "optimizer": [other_optimizer, lambda: dense(lr=0.1), other_scheduler],
-    "loss": [lambda: dense() | {"loss": torch.nn.MSELoss()}],
-    "data in train_iter": [lambda: other_rows("train_iter")],
-    "data in test_iter": [lambda: other_rows("test_iter")],
-    "data in inter_mat": [lambda: dense() | {"inter_mat": matrices()[1].flip(0)}],
-    "order of train_iter": [lambda: dense("rollover"), lambda: dense(seed=1)],
-    "seed of torch": [other_seed],
-    "scale": [lambda: dense() | {"scale": d2l.RatingScale(1, 6)}],
-    "early stopping": [lambda: dense() | {"patience": 3}],
+FLIPPED = [matrix.flip(0) for matrix in matrices()]
+OTHER_RUNS = {
+    "network": ("shapes", lambda: autorec(num_hidden=5), {}),
+    "class": ("parts", lambda: other(type("Net", (d2l.AutoRec,), {})(4, 9)), {}),
+    "optimizer": ("parts", lambda: other(optimizer=torch.optim.SGD), {}),
+    "learning rate": ("optimizer", lambda: autorec(lr=0.1), {}),
+    "scheduler": ("parts", autorec, {"scheduler": d2l.EarlyStopping(1)}),
+    "patience": ("parts", autorec, {"patience": 3}),
+    "train_iter": ("data", lambda: other(train_iter=d2l.load_array(FLIPPED[0], 5)), {}),
+    "test_iter": ("data", lambda: other(test_iter=[FLIPPED[0]]), {}),
+    "inter_mat": ("data", lambda: other(inter_mat=FLIPPED[1]), {}),
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "make"), [(name, make) for name, makes in OTHERS.items() for make in makes]
-)
-def test_the_file_of_another_run_is_refused(name, make, tmp_path):
+@pytest.mark.parametrize("kind", OTHER_RUNS)
+def test_the_file_of_another_run_is_refused_and_nothing_changes(kind, tmp_path):
     path = tmp_path / "run.pt"
-    train(dense(), 2, checkpoint=path)
-    before, made = path.read_bytes(), make()
-    weights = {name: tensor.clone() for name, tensor in made["net"].state_dict().items()}
-    with pytest.raises(ValueError, match=rf"run\.pt is of another run: its {name} is .*, here"):
-        train(made, 2, checkpoint=path)
+    train_with(path, autorec(), 2)
+    name, make, options = OTHER_RUNS[kind]
+    before, run = path.read_bytes(), make()
+    weights = {name: tensor.clone() for name, tensor in run["net"].state_dict().items()}
+    with pytest.raises(ValueError, match=rf"run\.pt belongs to another run: its {name} is "):
+        train_with(path, run, 2, **options)
     assert path.read_bytes() == before
-    assert all(torch.equal(weights[key], made["net"].state_dict()[key]) for key in weights)
+    assert all(torch.equal(weights[key], run["net"].state_dict()[key]) for key in weights)
 
 
-def test_another_schedule_is_refused(tmp_path):
-    train(scheduled(), 2, checkpoint=tmp_path / "run.pt")
-    with pytest.raises(ValueError, match=r"scheduler is OneCycleLR .*40.* here .*50"):
-        train(scheduled(50), 2, checkpoint=tmp_path / "run.pt")
+def test_an_optimizer_of_other_parameters_is_refused_and_nothing_changes(tmp_path):
+    train_with(tmp_path / "run.pt", autorec(), 2)
+    torch.manual_seed(1)
+    net = d2l.AutoRec(4, 9)
+    before, trainer = net.decoder.weight.clone(), torch.optim.Adam([net.decoder.weight], lr=0.05)
+    with pytest.raises(ValueError, match="parameter group that doesn't match"):
+        train_with(tmp_path / "run.pt", autorec() | {"net": net, "trainer": trainer}, 2)
+    assert torch.equal(net.decoder.weight, before)
 
 
-def test_fewer_epochs_than_there_are_is_refused(tmp_path):
-    train(dense(), 3, checkpoint=tmp_path / "run.pt")
-    with pytest.raises(ValueError, match=r"run\.pt is of 3 epochs, num_epochs is 2"):
-        train(dense(), 2, checkpoint=tmp_path / "run.pt")
-
-
-class Trap:
+class Pickled:
     def __reduce__(self):
         return print, ("unpickled",)
 
 
-def spoil(raw, how):
-    return {
-        "empty": b"",
-        "text": b"user,item,rating\n1,2,3\n",
-        "half": raw[: len(raw) // 2],
-        "cut by one": raw[:-1],
-        "one bit": bytes([*raw[:4000], raw[4000] ^ 1, *raw[4001:]]),
-    }[how]
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw, _: b"user,item,rating\n1,2,3\n",
+        lambda raw, _: raw[: len(raw) // 2],
+        lambda raw, weights: raw.replace(weights, weights[::-1]),
+        Pickled(),
+        {"weight": torch.ones(2)},
+    ],
+    ids=["text", "half", "other weights", "object", "other tensors"],
+)
+def test_a_file_that_is_not_a_complete_checkpoint_is_refused(spoil, tmp_path, capsys):
+    path, run = tmp_path / "run.pt", autorec()
+    train_with(path, run, 2)
+    if callable(spoil):
+        weights = run["net"].decoder.weight.detach().numpy().tobytes()
+        path.write_bytes(spoil(path.read_bytes(), weights))
+    else:
+        torch.save(spoil, path)
+    with pytest.raises(ValueError, match=r"run\.pt is not a complete checkpoint"):
+        train_with(path, autorec(), 2)
+    assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("how", ["empty", "text", "half", "cut by one", "one bit"])
-def test_a_file_that_is_no_whole_checkpoint_is_refused(how, tmp_path):
+def test_another_version_is_refused(tmp_path):
     path = tmp_path / "run.pt"
-    train(dense(), 2, checkpoint=path)
-    path.write_bytes(spoil(path.read_bytes(), how))
-    with pytest.raises(ValueError, match=r"run\.pt is no checkpoint, or not a whole one"):
-        train(dense(), 2, checkpoint=path)
+    checkpoints.write_state({"format": "autorec_d2l checkpoint", "version": 1}, path)
+    with pytest.raises(ValueError, match="of version 1, this library reads version 2: delete it"):
+        train_with(path, autorec())
 
 
-@pytest.mark.parametrize("content", [Trap(), {"weight": torch.ones(2)}, [1, 2]])
-def test_a_file_of_torch_of_another_kind_is_refused_and_not_unpickled(content, tmp_path, capsys):
-    torch.save(content, tmp_path / "run.pt")
-    with pytest.raises(ValueError, match=r"run\.pt is no checkpoint, or not a whole one"):
-        train(dense(), 2, checkpoint=tmp_path / "run.pt")
-    assert "unpickled" not in capsys.readouterr().out
-
-
-def test_a_later_version_is_refused(tmp_path):
-    path = tmp_path / "run.pt"
-    checkpoints.write_state({"format": checkpoints.FORMAT, "version": 2}, path)
-    with pytest.raises(ValueError, match=r"of version 2, this library reads version 1: use the"):
-        train(dense(), 2, checkpoint=path)
-
-
-def test_a_path_that_cannot_become_a_file_is_refused(tmp_path):
-    with pytest.raises(IsADirectoryError, match="checkpoint must be a file"):
-        train(dense(), checkpoint=tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"checkpoint needs the folder .*nowhere, which"):
-        train(dense(), checkpoint=tmp_path / "nowhere" / "run.pt")
+def test_a_path_that_cannot_be_written_is_refused_before_training(tmp_path):
+    run = autorec() | {"loss": None}
+    with pytest.raises(IsADirectoryError):
+        train_with(tmp_path, run)
+    with pytest.raises(OSError, match=r"run\.pt could not be written"):
+        train_with(tmp_path / "nowhere" / "run.pt", run)
+    with pytest.raises(ValueError, match="Checkpoint must be the last callback"):
+        train(run, callbacks=[d2l.Checkpoint(tmp_path / "run.pt"), d2l.EarlyStopping(1)])
 
 
 def test_a_file_that_only_some_processes_see_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "rank_and_world_size", lambda: (0, 2))
-    monkeypatch.setattr(checkpoints, "all_reduce_sum", torch.ones_like)  # one of the two misses it
+    monkeypatch.setattr(checkpoints, "all_reduce_sum", torch.ones_like)  # one of the two
     with pytest.raises(ValueError, match=r"1 of 2 processes do not see the file .*run\.pt"):
-        train(dense(), checkpoint=tmp_path / "run.pt")
+        train_with(tmp_path / "run.pt", autorec())
 
 
-@pytest.mark.parametrize("batches", [lambda rows: iter([rows]), lambda rows: Rows()])
-def test_a_loader_of_an_unknown_state_is_refused(batches, tmp_path):
-    made = dense() | {"train_iter": batches(matrices()[0])}
-    with pytest.raises(TypeError, match=r"cannot hold the state of train_iter, a .*load_array"):
-        train(made, checkpoint=tmp_path / "run.pt")
-
-
-def test_a_state_that_could_not_be_read_again_is_refused_at_once(tmp_path):
-    with pytest.raises(TypeError, match="Python's own numbers; the optimizer, the scheduler"):
-        train(dense(lr=np.float64(0.05)), checkpoint=tmp_path / "run.pt")
+def test_a_state_that_cannot_be_saved_or_read_is_refused_before_training(tmp_path):
+    run = autorec() | {"loss": None, "train_iter": iter(matrices()[0].split(5))}
+    with pytest.raises(TypeError, match="cannot hold the state of train_iter, a tuple_iterator"):
+        train_with(tmp_path / "run.pt", run)
+    with pytest.raises(TypeError, match="a checkpoint holds tensors, strings and numbers, but"):
+        train_with(tmp_path / "run.pt", autorec(lr=np.float64(0.05)))
     assert list(tmp_path.iterdir()) == []
-
-
-class Rows(torch.utils.data.DataLoader):
-    """A loader of one's own, that might do anything."""
-
-    def __init__(self):
-        super().__init__(matrices()[0], 5)
 
 
 @pytest.mark.parametrize("when", [0, 3])
-def test_a_full_disk_is_one_error_and_leaves_the_old_file(when, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), RuntimeError("No space")]
+)
+def test_a_full_disk_is_one_error_and_leaves_the_old_file(error, when, tmp_path, monkeypatch):
     path, calls = tmp_path / "run.pt", []
 
-    def fsync(descriptor):
+    def save(state, file, save=torch.save):
         calls.append(1)
         if len(calls) > when:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            file.write(b"half a file")
+            raise error
+        save(state, file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", fsync)
-        with pytest.raises(OSError, match=r"run\.pt could not be written.*No space left"):
-            train(dense(), checkpoint=path)
+        patch.setattr(torch, "save", save)
+        with pytest.raises(OSError, match=r"run\.pt could not be written, .*: .*No space"):
+            train_with(path, autorec())
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.pt"] * (when > 0)
-    same(train(dense(), checkpoint=path), train(dense()))
+    assert_same(train_with(path, autorec()), train_with(None, autorec()))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits of this kind on Windows")
-def test_a_file_that_does_not_fit_is_one_error(tmp_path):
-    """Here it is torch that cannot write, which has words of its own for it."""
-    code = (
-        "import pathlib, resource, sys, torch\n"
-        "from autorec_d2l.training.checkpoints import write_state\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
-        "write_state({'weights': torch.zeros(100_000)}, pathlib.Path(sys.argv[1]))\n"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "run.pt")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert f"OSError: {tmp_path / 'run.pt'} could not be written" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_checksum_sees_every_number():
+def test_the_checksum_depends_on_every_number_and_its_place():
     rows = torch.arange(6.0)
-    others = [rows, rows.double(), rows[:5], rows.view(2, 3), rows + 1, rows.numpy() + 1]
-    others += [TensorDataset(rows, rows), [rows, rows.flip(0)], matrices()[0].to_sparse_csr()]
-    others += random_split(rows, [2, 4], torch.Generator().manual_seed(0))
-    sums = [checksum(data) for data in others]
-    assert sums[4] == checksum(torch.arange(1.0, 7))
+    matrix = rows.view(2, 3)
+    data = [rows, rows.double(), rows[:5], rows + 1, matrix, matrix.to_sparse_csr()]
+    data += [TensorDataset(rows, rows), [rows, rows.flip(0)], *map(compress, FLIPPED)]
+    data += random_split(rows, [2, 4], torch.Generator().manual_seed(0))
+    sums = [checksum(one) for one in data]
+    assert sums[3] == checksum(np.arange(1, 7, dtype="float32"))
+    assert sums[0] == checksum(DataLoader(rows))
     assert len(set(sums)) == len(sums)
 
 
@@ -415,75 +284,60 @@ WORKER = """\
 import json, os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
-from test_checkpoints import LONG, scheduled, train
-from autorec_d2l import checkpoints
+from test_checkpoints import LONG, autorec, scheduled, train
+from autorec_d2l.training import checkpoints
 
 torch.set_num_threads(1)
-path, target, how = sys.argv[2:]
+train(autorec(), 1)  # imports what torch imports at the first step, once
+path, target = map(checkpoints.Path, sys.argv[2:])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
-def spoil_torch_save(state, file):
+def save_half(state, file):
     file.write(b"half a file")
     file.flush()
     die()
 
-def child(kill_in=None):
+def start(kill_in=None):
     if pid := os.fork():
         return pid
-    if kill_in == "write":
-        torch.save = spoil_torch_save
+    if kill_in == "save":
+        torch.save = save_half
     elif kill_in:
         setattr(os, kill_in, die)
-    history, weights = train(scheduled(300), **LONG, checkpoint=path)
-    torch.save([history, weights], target)
+    torch.save(list(scheduled(path, **LONG)), target)
     os._exit(0)
 
 def stamp():
-    return os.stat(path).st_ino if os.path.exists(path) else None
+    return path.stat().st_ino if path.exists() else None
 
 kills, chance = 0, random.Random()
-if how == "random":
-    for number in range(20):
-        pid = child()
-        for _ in range(number % 2):  # so many saves, then any moment of the next epochs
-            before = stamp()
-            while stamp() == before:
-                time.sleep(0.0005)
-        time.sleep(chance.uniform(0, 0.01))
-        os.kill(pid, signal.SIGKILL)
-        kills += os.waitpid(pid, 0)[1] == signal.SIGKILL
-else:
-    for kill_in in ("write", "fsync", "replace"):
-        state = open(path, "rb").read()
-        kills += os.waitpid(child(kill_in), 0)[1] == signal.SIGKILL
-        assert open(path, "rb").read() == state
-before_the_end = len(checkpoints.read_state(checkpoints.Path(path))["history"])
-assert os.waitpid(child(), 0)[1] == 0
-print(json.dumps([kills, before_the_end]))
+for number in range(17):
+    pid, before = start(), stamp()
+    while number % 2 == 0 and stamp() == before:  # wait for a save
+        time.sleep(0.0005)
+    time.sleep(chance.uniform(0, 0.01))  # then any moment of the next epochs
+    os.kill(pid, signal.SIGKILL)
+    kills += os.waitpid(pid, 0)[1] == signal.SIGKILL
+for kill_in in ("save", "fsync", "replace"):
+    state = path.read_bytes()
+    kills += os.waitpid(start(kill_in), 0)[1] == signal.SIGKILL
+    assert path.read_bytes() == state
+finished = len(checkpoints.read_state(path)["history"])
+assert os.waitpid(start(), 0)[1] == 0
+print(json.dumps([kills, finished]))
 """
 
 
-def run_worker(tmp_path, how):
-    folder, target = os.path.dirname(__file__), tmp_path / "end.pt"
-    command = [sys.executable, "-c", WORKER, folder, tmp_path / "run.pt", target, how]
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(tmp_path):
+    """At random moments, and three times while the file is written."""
+    target, folder = tmp_path / "end.pt", os.path.dirname(__file__)
+    command = [sys.executable, "-c", WORKER, folder, tmp_path / "run.pt", target]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), torch.load(target, weights_only=True)
-
-
-@NEEDS_KILL
-def test_twenty_kills_at_random_moments_change_nothing(tmp_path):
-    (kills, finished), end = run_worker(tmp_path, "random")
+    kills, finished = json.loads(done.stdout)
+    expected = scheduled(None, **LONG)
     assert kills == 20
-    alone = train(scheduled(300), **LONG)
-    assert 0 < finished < len(alone[0]) < 140, "kills before the end, and an end by patience"
-    same(end, alone)
-
-
-@NEEDS_KILL
-def test_a_kill_during_saving_leaves_the_old_file_whole(tmp_path):
-    train(scheduled(300), 3, patience=90, checkpoint=tmp_path / "run.pt")
-    (kills, finished), end = run_worker(tmp_path, "saving")
-    assert (kills, finished) == (3, 3)
-    same(end, train(scheduled(300), **LONG))
+    assert 0 < finished < len(expected[0]) < 140, "killed before the end, stopped by patience"
+    assert_same(torch.load(target, weights_only=True), expected)

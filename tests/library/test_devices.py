@@ -1,4 +1,4 @@
-"""What goes where: fakes and the meta device where there is no GPU, the GPU where there is one."""
+"""Devices: fakes and the meta device where there is no GPU, the GPU where there is one."""
 
 from types import SimpleNamespace
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import distributed as dist
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from training_runs import CPU, autorec, mf, train
 
 import autorec_d2l as d2l
-from autorec_d2l import devices as devices_module
+from autorec_d2l.training import distributed
 
-CPU, META = torch.device("cpu"), torch.device("meta")
+META, GPUS = torch.device("meta"), [torch.device("cuda", 0), torch.device("cuda", 1)]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 needs_two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 
@@ -25,7 +27,7 @@ def torchrun(monkeypatch):
         monkeypatch.setenv("LOCAL_RANK", "1")
         monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
         monkeypatch.setattr(torch.cuda, "device_count", lambda: num_gpus)
-        monkeypatch.setattr(torch.cuda, "set_device", lambda device: calls.append(device))
+        monkeypatch.setattr(torch.cuda, "set_device", calls.append)
         monkeypatch.setattr(dist, "init_process_group", lambda name, **_: calls.append(name))
         monkeypatch.setattr(dist, "destroy_process_group", lambda: calls.append("end"))
         return calls
@@ -33,97 +35,80 @@ def torchrun(monkeypatch):
     return start
 
 
-@pytest.mark.parametrize("num_gpus", [0, 1])
-def test_without_a_gpu_for_each_process_all_take_the_cpu(torchrun, num_gpus):
-    """One GPU for two processes would leave one on the GPU and one on the CPU."""
+@pytest.mark.parametrize(
+    ("num_gpus", "device", "expected", "expected_calls"),
+    [
+        (0, None, CPU, ["gloo", "end"]),
+        (1, None, CPU, ["gloo", "end"]),  # not one process on the GPU and one on the CPU
+        (2, None, GPUS[1:], [GPUS[1], "nccl", "end"]),  # the GPU is set before nccl starts on it
+        (2, CPU[0], CPU, ["gloo", "end"]),
+    ],
+)
+def test_each_process_takes_its_own_gpu_or_all_take_the_cpu(
+    torchrun, num_gpus, device, expected, expected_calls
+):
     calls = torchrun(num_gpus)
-    with d2l.process_group() as devices:
-        assert devices == [CPU]
-    assert calls == ["gloo", "end"]
+    with d2l.process_group(device) as devices:
+        assert devices == expected
+    assert calls == expected_calls
 
 
-def test_each_process_takes_a_gpu_of_its_own(torchrun):
-    calls = torchrun(2)
-    gpu = torch.device("cuda", 1)
-    with d2l.process_group() as devices:
-        assert devices == [gpu]
-    assert calls == [gpu, "nccl", "end"], "the GPU is set before nccl starts on it"
-
-
-def test_the_cpu_can_be_named_where_there_are_gpus(torchrun):
-    calls = torchrun(2)
-    with d2l.process_group(CPU) as devices:
-        assert devices == [CPU]
-    assert calls == ["gloo", "end"]
-
-
-def test_processes_cannot_share_a_gpu(torchrun):
+def test_processes_cannot_share_a_gpu_and_do_not_wait_after_an_error(torchrun):
     calls = torchrun(2)
     with (
         pytest.raises(ValueError, match="2 processes cannot share cuda:0"),
-        d2l.process_group(torch.device("cuda", 0)),
+        d2l.process_group(GPUS[0]),
     ):
         pass
     assert calls == []
-
-
-def test_after_an_error_no_process_waits_for_the_others(torchrun):
     calls = torchrun(0)
     with pytest.raises(ZeroDivisionError), d2l.process_group():
         raise ZeroDivisionError
     assert calls == ["gloo"]
 
 
-@pytest.mark.parametrize(
-    ("num_gpus", "device", "expected"),
-    [
-        (0, None, [CPU]),
-        (2, None, [torch.device("cuda", 0), torch.device("cuda", 1)]),
-        (2, torch.device("cuda", 1), [torch.device("cuda", 1)]),
-    ],
-)
-def test_without_torchrun_there_is_no_group(monkeypatch, num_gpus, device, expected):
+@pytest.mark.parametrize("num_gpus", [0, 2])
+def test_without_torchrun_devices_are_all_gpus_or_the_cpu(monkeypatch, num_gpus):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: num_gpus)
-    with d2l.process_group(device) as devices:
-        assert devices == expected
-        assert devices_module.rank_and_world_size() == (0, 1)
+    gpus = GPUS[:num_gpus]
+    assert [d2l.try_gpu(i) for i in range(3)] == [*gpus, *CPU * 3][:3]
+    assert d2l.try_all_gpus() == distributed.device_list(None) == (gpus or CPU)
+    with d2l.process_group() as devices:
+        assert devices == (gpus or CPU)
+    with d2l.process_group(GPUS[1]) as devices:
+        assert devices == [GPUS[1]]
+        assert distributed.rank_and_world_size() == (0, 1)
 
 
 def test_torch_may_be_built_without_distributed(monkeypatch):
-    """As for Jetson: there the module has is_available and little else."""
-    without = SimpleNamespace(is_available=lambda: False)
-    monkeypatch.setattr(devices_module, "dist", without)
+    """As for Jetson: its module has is_available and little else."""
+    monkeypatch.setattr(distributed, "dist", SimpleNamespace(is_available=lambda: False))
     with d2l.process_group() as devices:
         assert devices == d2l.try_all_gpus()
-    rows, net = torch.ones(3, 4), d2l.AutoRec(2, 4)
-    history = d2l.train_recsys_rating(
-        net, [rows], [rows], d2l.L2Loss(), torch.optim.Adam(net.parameters()), 1, inter_mat=rows
-    )
-    assert history["test_rmse"].notna().all()
+    assert train(autorec(), 1)
 
 
-def test_one_process_does_not_split_over_cpus():
-    """torch.nn.DataParallel would fail at the first batch, in words about module_ids."""
+def test_several_gpus_share_each_batch_and_several_cpus_are_refused(monkeypatch):
+    net = nn.Linear(1, 1)
     with pytest.raises(ValueError, match=r"got the devices cpu, cpu: .* GPUs only"):
-        devices_module.parallelize(nn.Linear(1, 1), [CPU, CPU])
+        distributed.parallelize(net, CPU * 2)
+    monkeypatch.setattr(net, "to", lambda device: net)
+    monkeypatch.setattr(nn, "DataParallel", lambda *args: args)
+    assert distributed.parallelize(net, GPUS) == (net, GPUS)
+    assert distributed.parallelize(net, GPUS[:1]) is net
 
 
-def test_nothing_of_a_training_step_stays_behind_on_the_cpu(monkeypatch):
-    """On the meta device a tensor that was not moved is an error, as it is on a GPU."""
-    net = d2l.AutoRec(3, 4)
-    trainer = torch.optim.Adam(net.parameters())
-    steps = []
-    monkeypatch.setattr(trainer, "step", lambda: steps.append(net.encoder.weight.device))
-    ratings = torch.tensor([[5.0, 0, 3, 1]] * 6)
+def test_every_tensor_of_a_training_step_is_on_the_device(monkeypatch):
+    """On the meta device a tensor that was not moved is an error, as on a GPU."""
+    run, steps = autorec(), []
+    monkeypatch.setattr(run["trainer"], "step", lambda: steps.append(run["net"].encoder.weight))
     with pytest.raises(RuntimeError, match="Cannot copy out of meta tensor"):
-        # Only reading the sums, after the last batch, asks for numbers.
-        d2l.train_recsys_rating(
-            net, d2l.load_array((ratings,), 2), None, d2l.L2Loss(), trainer, 1, devices=[META]
-        )
-    assert steps == [META] * 3
+        # Only reading the sums after the last batch needs numbers: no batch waits for the device.
+        train(run, 1, devices=[META], test_iter=None)
+    assert [weight.device for weight in steps] == [META] * 3
 
 
-def test_the_evaluators_move_each_batch_to_the_first_device():
+def test_evaluators_move_each_batch_to_the_first_device():
     seen = []
 
     class Net(nn.Module):
@@ -132,68 +117,89 @@ def test_the_evaluators_move_each_batch_to_the_first_device():
             return torch.ones(inputs[0].shape)
 
     ratings = torch.tensor([[5.0, 0, 3, 1]] * 6)
-    d2l.evaluator(Net(), d2l.load_array((ratings,), 2, is_train=False), ratings, [META, CPU])
-    assert seen == [META] * 3
+    d2l.evaluator(Net(), ratings.split(2), ratings, [META, *CPU])
     ids, stars = torch.arange(4), torch.ones(4)
-    d2l.evaluator_mf(Net(), d2l.load_array((ids, ids, stars), 2, is_train=False), [META])
+    with pytest.raises(NotImplementedError):  # only the sum at the end needs numbers
+        d2l.evaluator_mf(Net(), d2l.load_array((ids, ids, stars), 2, is_train=False), [META])
     assert seen == [META] * (3 + 2 * 2)
 
 
-def history_on(devices):
-    """Train a small AutoRec without dropout and return its history."""
-    random = torch.Generator().manual_seed(0)
-    ratings = torch.randint(1, 6, (64, 40), generator=random).float()
-    ratings[torch.rand(ratings.shape, generator=random) < 0.7] = 0
-    torch.manual_seed(0)
-    net = d2l.AutoRec(8, 40, dropout=0)
-    history = d2l.train_recsys_rating(
-        net,
-        d2l.load_array((ratings,), 16),
-        d2l.load_array((ratings,), 64, is_train=False),
-        d2l.L2Loss(),
-        torch.optim.Adam(net.parameters(), lr=0.01),
-        num_epochs=5,
-        devices=devices,
-        inter_mat=ratings,
-    )
-    assert next(net.parameters()).device == devices[0]
-    return history[["train_rmse", "test_rmse"]].to_numpy()
+class WithoutFloat64(TorchFunctionMode):
+    """Keep tensors of "mps" on the CPU, and raise Apple's error for float64 there."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        values = [*args, *kwargs.values()]
+        is_mps = any(isinstance(value, torch.device) and value.type == "mps" for value in values)
+        is_trained = bool(args) and getattr(args[0], "grad_fn", None) is not None
+        is_float64 = any(value is torch.float64 for value in values)
+        if (is_mps and is_float64) or (is_trained and function is torch.Tensor.double):
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        if is_mps:
+            args = [CPU[0] if isinstance(value, torch.device) else value for value in args]
+            kwargs = kwargs | ({"device": CPU[0]} if "device" in kwargs else {})
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("make", [autorec, mf])
+def test_a_device_without_float64_trains(make):
+    with WithoutFloat64():
+        losses = train(make(), 2, devices=[torch.device("mps")])
+    assert losses == train(make(), 2)
+
+
+def test_small_work_uses_one_thread_unless_the_caller_has_set_a_number(monkeypatch):
+    threads = [3]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(distributed, "DEFAULT_THREADS", 3)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+    def number_for(num_ratings):
+        with distributed.threads_for(num_ratings):
+            return torch.get_num_threads()
+
+    assert [number_for(100_000), threads[-1], number_for(1_000_209)] == [1, 3, 3]
+    with pytest.raises(ZeroDivisionError), distributed.threads_for(100_000):
+        raise ZeroDivisionError
+    assert threads[-1] == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert number_for(100_000) == 3
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    threads.append(2)
+    assert number_for(100_000) == 2
 
 
 @needs_gpu
-def test_a_gpu_trains_as_the_cpu_does():
-    assert history_on([torch.device("cuda", 0)]) == pytest.approx(history_on([CPU]), abs=1e-3)
-
-
-@needs_two_gpus
-def test_two_gpus_train_as_one_does():
-    gpus = [torch.device("cuda", 0), torch.device("cuda", 1)]
-    assert history_on(gpus) == pytest.approx(history_on(gpus[:1]), abs=1e-3)
+@pytest.mark.parametrize("devices", [GPUS[:1], pytest.param(GPUS, marks=needs_two_gpus)])
+def test_gpus_train_as_the_cpu_does(devices):
+    run = autorec(dropout=0)
+    losses = train(run, 5, devices=devices)
+    assert torch.tensor(losses) == pytest.approx(
+        torch.tensor(train(autorec(dropout=0), 5)), abs=1e-3
+    )
+    assert next(run["net"].parameters()).device == devices[0]
 
 
 @needs_gpu
 def test_no_batch_waits_for_the_gpu(monkeypatch):
-    """After the first epoch, which checks the ratings, reading the sums is the only wait."""
-    waits = []
-    tolist = torch.Tensor.tolist
+    """Reading the sums after each epoch is the only wait."""
+    waits, cpu = [], torch.Tensor.cpu
 
     def allowed(tensor):
         torch.cuda.set_sync_debug_mode("default")
         waits.append(tensor.shape)
-        return tolist(tensor)
+        return cpu(tensor)
 
     def evaluator(*arguments):
         torch.cuda.set_sync_debug_mode("error")
         return 1.0
 
-    monkeypatch.setattr(torch.Tensor, "tolist", allowed)
-    gpu = torch.device("cuda", 0)
-    ratings = torch.tensor([[5.0, 0, 3, 1]] * 6, device=gpu)
-    net = d2l.AutoRec(3, 4).to(gpu)
-    trainer = torch.optim.Adam(net.parameters())
-    batches = [ratings[:3], ratings[3:]]
+    monkeypatch.setattr(torch.Tensor, "cpu", allowed)
+    run = autorec()
+    run["train_iter"] = [rows.to(GPUS[0]) for rows in run["train_iter"]]
     try:
-        d2l.train_recsys_rating(net, batches, batches, d2l.L2Loss(), trainer, 2, [gpu], evaluator)
+        train(run, 2, devices=GPUS[:1], evaluator=evaluator)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert waits == [(3,)] * 2
+    assert waits == [(3, 4)] * 2

@@ -1,6 +1,7 @@
-"""RMSE over held-out cells: by hand, against numpy, and what the network is like afterwards."""
+"""RMSE over held-out ratings: by hand, against numpy, and what is refused."""
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -10,77 +11,50 @@ from torch import nn
 from torch.utils.data import DataLoader, SubsetRandomSampler, WeightedRandomSampler
 
 import autorec_d2l as d2l
-from autorec_d2l.evaluation import masked_mae
+from autorec_d2l.evaluation import mae
 
 CPU = [torch.device("cpu")]
 TRAIN = torch.tensor([[5.0, 0, 3, 0], [0, 4, 1, 2], [0, 0, 0, 0]])
 TEST = torch.tensor([[0.0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]])
+# Predictions of Plus at the test ratings: 1 for 2, 1 for 1, 1 for 5.
+EXPECTED = pytest.approx(math.sqrt((1 + 0 + 16) / 3))
 
 
 class Plus(nn.Module):
-    """Predict each input plus 1; write down in which state it was asked."""
+    """Predict each input plus 1, and record the modes in which it is called."""
 
-    def __init__(self, fail=False):
+    def __init__(self, error=None):
         super().__init__()
-        self.fail, self.states = fail, []
+        self.error, self.modes = error, []
 
     def forward(self, ratings):
-        self.states.append((self.training, torch.is_grad_enabled()))
-        if self.fail:
-            raise RuntimeError("out of memory")
+        self.modes.append((self.training, torch.is_grad_enabled()))
+        if self.error:
+            raise self.error
         return ratings + 1
 
 
 class Table(nn.Module):
-    """Predict, for a user and an item, what stands in a table."""
-
     def forward(self, users, items):
+        assert not self.training
+        assert not torch.is_grad_enabled()
         return (users + 10.0 * items) / 10
-
-
-def rows(batch_size=2):
-    return d2l.load_array((TRAIN,), batch_size, is_train=False)
 
 
 def triples(batch_size):
     users, items = torch.tensor([1, 2, 3, 4, 5]), torch.tensor([1, 2, 3, 1, 2])
-    scores = torch.tensor([1.0, 2, 3, 4, 5])
-    return d2l.load_array((users, items, scores), batch_size, is_train=False)
+    return d2l.load_array((users, items, torch.arange(1.0, 6)), batch_size, is_train=False)
 
 
-def test_autorec_rmse_by_hand():
-    # The cells of the test matrix: 1 against 2, 1 against 1, 1 against 5.
-    assert d2l.evaluator(Plus(), rows(), TEST, CPU) == pytest.approx(math.sqrt((1 + 0 + 16) / 3))
-
-
-def test_mf_rmse_by_hand():
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_rmse_by_hand_whatever_the_batches(batch_size):
+    rows = d2l.load_array((TRAIN,), batch_size, is_train=False)
+    assert d2l.evaluator(Plus(), rows, TEST, CPU) == EXPECTED
+    net = Table().train()
     # Errors 0.1, 0.2, 0.3, 1.4 - 4 and 2.5 - 5.
-    expected = math.sqrt((0.01 + 0.04 + 0.09 + 6.76 + 6.25) / 5)
-    assert d2l.evaluator_mf(Table(), triples(2), CPU) == pytest.approx(expected)
-
-
-def test_mae_by_hand():
-    # Errors -1 and 3 in one pair, 0.5 in the other: one mean over all three.
-    pairs = [
-        (torch.tensor([[1.0, 9], [5, 4]]), torch.tensor([[2.0, 0], [2, 0]])),
-        (torch.tensor([4.5]), torch.tensor([4.0])),
-    ]
-    assert masked_mae(pairs) == pytest.approx(4.5 / 3)
-    assert masked_mae(iter(pairs)) == masked_mae(pairs)
-
-
-def test_mae_refuses_what_rmse_refuses():
-    with pytest.raises(ValueError, match="differ in shape"):
-        masked_mae([(torch.ones(2), torch.ones(3, 2))])
-    with pytest.raises(ValueError, match="empty"):
-        masked_mae([(torch.ones(2), torch.zeros(2))])
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-def test_the_size_of_a_batch_does_not_matter(batch_size):
-    assert d2l.evaluator(Plus(), rows(batch_size), TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
-    whole = d2l.evaluator_mf(Table(), triples(5), CPU)
-    assert d2l.evaluator_mf(Table(), triples(batch_size), CPU) == pytest.approx(whole)
+    expected = pytest.approx(math.sqrt((0.01 + 0.04 + 0.09 + 6.76 + 6.25) / 5))
+    assert d2l.evaluator_mf(net, triples(batch_size), CPU) == expected
+    assert net.training
 
 
 def test_autorec_rmse_against_numpy():
@@ -92,129 +66,79 @@ def test_autorec_rmse_against_numpy():
     predictions = net.eval()(torch.tensor(train)).detach().numpy()
     expected = np.sqrt(np.mean((predictions[test > 0] - test[test > 0]) ** 2))
     batches = d2l.load_array((torch.tensor(train),), 7, is_train=False)
-    assert d2l.evaluator(net.train(), batches, torch.tensor(test), CPU) == pytest.approx(expected)
+    assert d2l.evaluator(net.train(), batches, torch.tensor(test)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
-def test_a_numpy_test_matrix_is_as_good_as_a_tensor(dtype):
-    found = d2l.evaluator(Plus(), rows(), TEST.numpy().astype(dtype), CPU)
-    assert found == pytest.approx(math.sqrt(17 / 3))
+def test_rmse_and_mae_count_every_entry_and_masked_rmse_ratings_only():
+    predictions, ratings = [4.0, 2.5, 1.0], [5.0, 2.5, 0.0]
+    assert d2l.rmse(predictions, ratings) == pytest.approx(math.sqrt(2 / 3))
+    assert mae(np.array(predictions), pd.Series(ratings)) == pytest.approx(2 / 3)
+    assert d2l.masked_rmse(predictions, ratings) == pytest.approx(math.sqrt(1 / 2))
+    # In float32 4096**2 + 1 is 4096**2.
+    exact = d2l.masked_rmse(torch.tensor([4097.0, 2]), torch.tensor([1.0, 1]))
+    assert exact == pytest.approx(math.sqrt((4096**2 + 1) / 2), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, torch.Tensor.byte, torch.Tensor.tolist])
+def test_a_test_matrix_may_be_of_any_kind_and_number_type(kind):
+    assert d2l.evaluator(Plus(), [TRAIN], kind(TEST), CPU) == EXPECTED
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("fail", [True, False])
-def test_the_network_is_asked_in_eval_mode_without_gradients_and_gets_its_mode_back(training, fail):
-    net = Plus(fail).train(training)
-    if fail:
-        with pytest.raises(RuntimeError, match="out of memory"):
-            d2l.evaluator(net, rows(), TEST, CPU)
-    else:
-        d2l.evaluator(net, rows(), TEST, CPU)
-    assert set(net.states) == {(False, False)}
+@pytest.mark.parametrize("error", [None, RuntimeError("out of memory")])
+def test_the_network_is_called_in_eval_mode_without_gradients_and_its_mode_restored(
+    training, error
+):
+    net = Plus(error).train(training)
+    with pytest.raises(RuntimeError, match="memory") if error else nullcontext():
+        d2l.evaluator(net, [TRAIN], TEST, CPU)
+    assert net.modes == [(False, False)]
     assert net.training is training
     assert torch.is_grad_enabled()
 
 
-def test_mf_is_asked_in_eval_mode_too():
-    class Watched(Table):
-        def forward(self, users, items):
-            assert not self.training
-            assert not torch.is_grad_enabled()
-            return super().forward(users, items)
-
-    net = Watched().train()
-    d2l.evaluator_mf(net, triples(2), CPU)
-    assert net.training
-
-
-def test_evaluating_gives_the_network():
-    net = Plus()
-    with d2l.evaluating(net) as same:
-        assert same is net
-        assert not net.training
-
-
-def test_an_empty_test_set_is_refused():
-    message = "the test set is empty: no cell of it is rated"
-    with pytest.raises(ValueError, match=message):
-        d2l.evaluator(Plus(), rows(), torch.zeros(3, 4), CPU)
-    with pytest.raises(ValueError, match=message):
-        d2l.masked_rmse([])
-
-
-def test_a_test_iter_that_is_used_up_is_refused():
-    used_up = iter([TRAIN])
-    assert d2l.evaluator(Plus(), used_up, TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
-    message = "the test set is empty: test_iter gives no batch, or can be used only once"
-    with pytest.raises(ValueError, match=message):
-        d2l.evaluator(Plus(), used_up, TEST, CPU)
-    with pytest.raises(ValueError, match=message):
-        d2l.evaluator_mf(Table(), [], CPU)
-
-
-@pytest.mark.parametrize(
-    "loader",
-    [
+def test_a_loader_that_shuffles_is_refused_and_one_in_order_is_not():
+    """Predictions would be compared with the ratings of other rows."""
+    for loader in (
         d2l.load_array((TRAIN,), 2),
         d2l.load_array((TRAIN,), 2, last_batch="rollover"),
         DataLoader(TRAIN, 2, shuffle=True),
         DataLoader(TRAIN, 2, sampler=SubsetRandomSampler([0, 1, 2])),
         DataLoader(TRAIN, 2, sampler=WeightedRandomSampler([1, 1, 1], 3)),
+    ):
+        with pytest.raises(ValueError, match="test_iter shuffles its rows"):
+            d2l.evaluator(Plus(), loader, TEST, CPU)
+    for loader in (DataLoader(TRAIN, 2), DataLoader(TRAIN, batch_sampler=[[0, 1], [2]])):
+        assert d2l.evaluator(Plus(), loader, TEST, CPU) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("test_iter", "test", "message"),
+    [
+        ([TRAIN], torch.zeros(3, 4), "the test set is empty: it holds no rating"),
+        ([], TEST, "the data iterator yields no batch"),
+        ([TRAIN], TEST > 0, r"got a mask \(bool\) or negative ratings"),
+        ([TRAIN], -TEST, r"got a mask \(bool\) or negative ratings"),
+        ([TRAIN], TEST[:2], r"predictions \(3, 4\) and ratings \(2, 4\) differ in shape; a test"),
+        ([TRAIN], TEST[:1], r"predictions \(3, 4\) and ratings \(1, 4\) differ in shape; a test"),
     ],
 )
-def test_a_test_iter_that_shuffles_is_refused(loader):
-    # The answers would be those of other rows: a wrong number, without a word.
-    with pytest.raises(ValueError, match="test_iter shuffles its rows"):
-        d2l.evaluator(Plus(), loader, TEST, CPU)
-
-
-def test_a_test_iter_in_order_is_taken_whoever_made_it():
-    for loader in (rows(), DataLoader(TRAIN, 2), DataLoader(TRAIN, batch_sampler=[[0, 1], [2]])):
-        assert d2l.evaluator(Plus(), loader, TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
-
-
-@pytest.mark.parametrize("shape", [(3, 5), (2, 4), (4, 3), (3,), (1, 4)])
-def test_matrices_of_different_shapes_are_refused(shape):
-    with pytest.raises(ValueError, match="differ in shape; a test matrix needs the rows") as error:
-        d2l.evaluator(Plus(), rows(), torch.ones(shape), CPU)
-    assert "predictions (3, 4)" in str(error.value)
-    assert f"ratings {tuple(shape)}" in str(error.value)
-
-
-def test_the_sum_is_as_exact_as_float64():
-    predictions, ratings = torch.tensor([4097.0, 2]), torch.tensor([1.0, 1])
-    # In float32 4096**2 + 1 is 4096**2.
-    assert d2l.masked_rmse([(predictions, ratings)]) == math.sqrt((4096**2 + 1) / 2)
+def test_test_data_that_would_give_a_wrong_number_are_refused(test_iter, test, message):
+    with pytest.raises(ValueError, match=message):
+        d2l.evaluator(Plus(), test_iter, test, CPU)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_a_prediction_that_is_no_number_is_refused_where_it_counts(number):
-    class Broken(Plus):
-        def forward(self, ratings):
-            predictions = super().forward(ratings)
-            predictions[0, broken] = number
-            return predictions
-
-    broken = 2  # no cell of the test matrix
-    assert d2l.evaluator(Broken(), rows(3), TEST, CPU) == pytest.approx(math.sqrt(17 / 3))
-    broken = 1
+def test_a_prediction_that_is_not_finite_is_refused_where_there_is_a_rating(number):
+    train = TRAIN.clone()
+    train[0, 2] = number  # not rated in the test matrix
+    assert d2l.evaluator(Plus(), [train], TEST, CPU) == EXPECTED
+    train[0, 1] = number
     message = "of 3 predictions 1 are not finite: look for NaN in the data, or lower the learn"
     with pytest.raises(FloatingPointError, match=message):
-        d2l.evaluator(Broken(), rows(3), TEST, CPU)
-    with pytest.raises(FloatingPointError, match="of 2 predictions 1 are not finite"):
-        d2l.masked_rmse([(torch.tensor([number, 1]), torch.tensor([5.0, 1]))])
-    with pytest.raises(FloatingPointError, match="of 2 predictions 1 are not finite"):
-        masked_mae([(torch.tensor([number, 1]), torch.tensor([5.0, 1]))])
-
-
-@pytest.mark.parametrize("pairs", [(torch.ones(2, 3), torch.ones(2, 3)), [(TEST, TEST, TEST)], [5]])
-def test_what_is_no_pair_is_refused(pairs):
-    """Two tensors without the list would be compared row by row, the first with the second."""
-    with pytest.raises(TypeError, match=r"pairs must be \(predictions, ratings\), got"):
-        d2l.masked_rmse(pairs)
-
-
-@pytest.mark.parametrize("kind", [np.asarray, list, pd.DataFrame])
-def test_a_test_matrix_may_be_whatever_holds_its_numbers(kind):
-    test = kind(TEST.tolist()) if kind is list else kind(TEST.numpy())
-    assert d2l.evaluator(Plus(), rows(), test, CPU) == pytest.approx(math.sqrt(17 / 3))
+        d2l.evaluator(Plus(), [train], TEST, CPU)
+    for function in (d2l.rmse, mae):
+        with pytest.raises(FloatingPointError, match="of 2 predictions 1 are not finite"):
+            function([number, 1.0], [5.0, 1.0])
+        with pytest.raises(ValueError, match="differ in shape"):
+            function(torch.ones(3), torch.ones(3, 1))
