@@ -36,7 +36,7 @@ class Checkpoint(Callback):
         path: The file; its folder must exist. The processes of ``torchrun`` share one file.
         others: What else has a state, by name, for example ``scheduler=scheduler``.
 
-    Raises, before the first epoch:
+    Raises:
         OSError: A ``path`` that cannot be written.
         TypeError: A state that can only be read by unpickling, or a ``train_iter`` without one.
         ValueError: A file that is not a checkpoint, or is one of another run: of other shapes,
