@@ -36,7 +36,7 @@ class Checkpoint(Callback):
         path: The file; its folder must exist. The processes of ``torchrun`` share one file.
         others: More objects whose state is saved, by name, for example ``scheduler=scheduler``.
 
-    Raises, before the first epoch:
+    Raises:
         OSError: The file cannot be written.
         TypeError: A state holds anything but tensors, strings and numbers, or the state of
             ``train_iter`` is unknown.

@@ -7,10 +7,11 @@
 """
 
 import re
-import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import tomllib
 
 MATHJAX = "tex-svg-full.js"  # the full one loads no further files
 

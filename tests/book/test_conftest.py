@@ -1,80 +1,68 @@
-"""The literal `pytest --nbval` with the root conftest.py, started somewhere else."""
+"""The command `pytest --nbval` with the root conftest.py, started in another folder."""
 
-import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from autorec_d2l.data import download
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = 'import os\nprint(os.environ["TQDM_DISABLE"], os.environ["PYTHONHASHSEED"])'
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Return a function that checks a chapter of one cell, whose stored output is given."""
-    book, elsewhere = tmp_path / "project" / "book", tmp_path / "elsewhere"
+def project(tmp_path):
+    """A project of two chapters of one cell: its stored output is right, and wrong."""
+    book = tmp_path / "project" / "book"
     book.mkdir(parents=True)
-    elsewhere.mkdir()
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, book.parent)
-
-    def run(stored, *options, source=SOURCE, **variables):
+    for name, stored in (("right", "1 0\n"), ("wrong", "1 1\n")):
         output = new_output("stream", name="stdout", text=stored)
-        nb = new_notebook(cells=[new_code_cell(source, execution_count=1, outputs=[output])])
-        nb.metadata.kernelspec = {"name": "somebody-elses", "display_name": "Somebody else's"}
-        nbformat.write(nb, book / "x.ipynb")
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, book]
-        environment = {**os.environ, **variables}
-        return subprocess.run(
-            command, cwd=elsewhere, env=environment, capture_output=True, text=True
-        )
-
-    return run
+        nb = new_notebook(cells=[new_code_cell(SOURCE, execution_count=1, outputs=[output])])
+        nb.metadata.kernelspec = {"name": "another", "display_name": "Of another machine"}
+        nbformat.write(nb, book / f"{name}.ipynb")
+    return book.parent
 
 
-def test_from_another_directory(run):
-    done = run("1 0\n", "--nbval")
-    assert done.returncode == 0, done.stdout
-    assert "1 passed" in done.stdout
+def run(project, *options):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, project / "book"]
+    return subprocess.run(command, cwd=project.parent, capture_output=True, text=True)
 
 
-def test_a_changed_output_fails(run):
-    done = run("1 1\n", "--nbval")
-    assert done.returncode == 1, done.stdout
-    assert "1 failed" in done.stdout
+def test_a_changed_output_fails_from_any_folder(project):
+    done = run(project, "--nbval", "-rA")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    assert "PASSED project/book/right.ipynb" in done.stdout
 
 
-def test_without_nbval_pytest_collects_nothing_and_does_not_break(run):
-    done = run("1 0\n", "-p", "no:nbval")
+def test_without_nbval_pytest_collects_nothing_and_does_not_break(project):
+    done = run(project, "-p", "no:nbval")
     assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout + done.stderr
 
 
-# A chapter on MovieLens-1M, though a wrong one: where it runs, it fails.
-ML1M = "# d2l.read_data_ml1m()\nprint(1)"
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_chapters_on_ml1m_are_skipped_with_the_reason_where_it_is_missing(
+    monkeypatch, tmp_path, is_missing
+):
+    def fetch(name):
+        if is_missing:
+            raise download.DataUnavailableError(f"no source\nhas {name}")
 
-
-def test_where_ml1m_is_its_chapter_runs(run, tmp_path):
-    (tmp_path / "data" / "ml-1m").mkdir(parents=True)
-    (tmp_path / "data" / "ml-1m" / "ratings.dat").touch()
-    done = run("2\n", "--nbval", source=ML1M, AUTOREC_D2L_DATA=str(tmp_path / "data"))
-    assert "1 failed" in done.stdout
-
-
-def test_where_ml1m_cannot_be_had_its_chapter_is_skipped_with_the_reason(run, tmp_path):
-    nowhere = "http://127.0.0.1:9"  # so that no source answers
-    data = {"AUTOREC_D2L_DATA": str(tmp_path / "data"), "HTTPS_PROXY": nowhere}
-    done = run("2\n", "--nbval", "-rs", source=ML1M, **data)
-    assert done.returncode == 0, done.stdout
-    assert "1 skipped" in done.stdout
-    assert "ml-1m could not be had from any source" in done.stdout
-    assert "AUTOREC_D2L_DATA" in done.stdout
-
-
-def test_other_chapters_run_without_ml1m(run, tmp_path):
-    data = {"AUTOREC_D2L_DATA": str(tmp_path / "data"), "HTTPS_PROXY": "http://127.0.0.1:9"}
-    assert run("1 0\n", "--nbval", **data).returncode == 0
+    monkeypatch.setattr(download, "fetch", fetch)
+    items = []
+    for name, source in (("a", "d2l.read_data_ml1m()"), ("b", "d2l.read_data_ml100k()")):
+        path = tmp_path / f"{name}.ipynb"
+        path.write_text(source, encoding="utf-8")
+        marks = []
+        items.append(SimpleNamespace(path=path, marks=marks, add_marker=marks.append))
+    runpy.run_path(str(ROOT / "conftest.py"))["pytest_collection_modifyitems"](items)
+    reasons = [[mark.kwargs["reason"] for mark in item.marks] for item in items]
+    assert reasons == [["no source has ml-1m"] if is_missing else [], []]

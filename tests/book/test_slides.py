@@ -1,4 +1,4 @@
-"""The slides: the lesson's own cells, and no solution."""
+"""The slides: the cells of the lesson, without solutions."""
 
 import runpy
 from pathlib import Path
@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-slides = runpy.run_path(str(ROOT / ".ci" / "slides"))
+slides = runpy.run_path(str(ROOT / "tools" / "make_slides.py"))
 BOOK = slides["Book"].read(ROOT / "book")
 
 

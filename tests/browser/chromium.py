@@ -1,23 +1,23 @@
 """A browser without a network, and what can be wrong with a page in it."""
 
 import os
+import re
 import shutil
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 OVERFLOW = """() => {
-    const wide = document.documentElement.scrollWidth, room = window.innerWidth;
-    if (wide <= room) return [];
+    const wide = document.documentElement.scrollWidth, available = window.innerWidth;
+    if (wide <= available) return [];
     const out = [...document.querySelectorAll('main *')]
-        .filter(e => e.getBoundingClientRect().right > room + 1).slice(0, 5)
+        .filter(e => e.getBoundingClientRect().right > available + 1).slice(0, 5)
         .map(e => e.tagName + '.' + e.className);
-    return [`page is ${wide} px wide in ${room}: ${out}`];
+    return [`page is ${wide} px wide in ${available}: ${out}`];
 }"""
 
-# All rules of axe, unless its options say otherwise.
+# All rules of axe, unless its options restrict them.
 AXE = """async options => (await axe.run(
     {resultTypes: ['violations'], preload: false, ...options})).violations
     .filter(v => ['serious', 'critical'].includes(v.impact))
@@ -44,8 +44,8 @@ def chromium():
         browser.close()
 
 
-def visit(browser, path, scheme="light", width=1280, motion="reduce", **context):
-    """Open a page from the disk with no network; return it and the list of its faults so far."""
+def new_page(browser, scheme="light", width=1280, motion="reduce", **context):
+    """Return an empty page without a network, and the list to which its faults are added."""
     context = browser.new_context(
         color_scheme=scheme,
         viewport={"width": width, "height": 800},
@@ -54,19 +54,22 @@ def visit(browser, path, scheme="light", width=1280, motion="reduce", **context)
     )
     page, faults = context.new_page(), []
 
-    def only_local(route):
-        if urlsplit(route.request.url).scheme in {"file", "data", "blob"}:
-            route.continue_()
-        else:
-            faults.append(f"asked for {route.request.url}")
-            route.abort()
+    def refuse(route):
+        faults.append(f"requested {route.request.url}")
+        route.abort()
 
-    context.route("**/*", only_local)
-    page.on("requestfailed", lambda request: faults.append(f"did not get {request.url}"))
+    context.route(re.compile("^(?!file:|data:|blob:)"), refuse)
+    page.on("requestfailed", lambda request: faults.append(f"could not load {request.url}"))
     page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
     page.on(
         "console",
         lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None,
     )
+    return page, faults
+
+
+def visit(browser, path, **how):
+    """Open a file as `new_page` does; return the page and the list of its faults."""
+    page, faults = new_page(browser, **how)
     page.goto(path.as_uri(), wait_until="load")
     return page, faults
