@@ -128,7 +128,7 @@ def _read_text(path, encoding, separator, header, kinds, required, named) -> Tab
             if header is None:
                 header = has_header(fields, named)
             columns = resolve_columns(fields, str(path), kinds, required, named, header)
-            chunks = pd.read_csv(
+            with pd.read_csv(
                 path,
                 sep=r"\s+" if separator == " " else separator,
                 engine="python" if len(separator) > 1 else "c",
@@ -141,10 +141,10 @@ def _read_text(path, encoding, separator, header, kinds, required, named) -> Tab
                 skipinitialspace=True,
                 encoding=encoding,
                 chunksize=CHUNK,
-            )
-            if path.stat().st_size > LARGE:
-                chunks = tqdm(chunks, desc=path.name, unit="M rows")
-            table = _join(_check_quotes(chunks, separator, columns, path), columns, str(path))
+            ) as chunks:
+                if path.stat().st_size > LARGE:
+                    chunks = tqdm(chunks, desc=path.name, unit="M rows")
+                table = _join(_check_quotes(chunks, separator, columns, path), columns, str(path))
     except UNREADABLE as error:
         message = " ".join(str(error).split())
         raise ValueError(f"{path} cannot be read as a table: {message}") from error
@@ -175,7 +175,7 @@ def _find_separator(lines: Sequence[str]) -> str:
         lengths = {len(row) for row in _split(lines, separator)}
         if len(lengths) == 1 and max(lengths) > 1:
             return separator
-    return max(SEPARATORS[1:], key=lambda separator: len(_split(lines[:1], separator)[0]))
+    return max(SEPARATORS, key=lambda separator: len(_split(lines[:1], separator)[0]))
 
 
 def _split(lines: Sequence[str], separator: str) -> list[list[str]]:
@@ -192,13 +192,13 @@ def _check_quotes(
     A quoted field may hold line breaks, but not lines that look like rows of the table.
     """
     for chunk in chunks:
-        for i, column in chunk.select_dtypes(object).items():
-            chunk[i] = column.astype("category")
+        for i in chunk.columns.difference([columns.get("timestamp")]):
+            chunk[i] = chunk[i].astype("category")
             values = chunk[i].cat.categories
             for text in values[values.str.contains("[\r\n]")]:
                 fields = [text if j == i else "0" for j in chunk]
                 if i in columns.values() or _holds_rows(fields, separator, columns.get("rating")):
-                    row = (column == text).idxmax() + 1
+                    row = (chunk[i] == text).idxmax() + 1
                     raise ValueError(
                         f"{path}, row {row}: a quotation mark opens before {text[:40]!r} and does "
                         "not close in this row: delete it, close it or double it"
