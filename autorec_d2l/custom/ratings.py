@@ -144,8 +144,9 @@ def _duplicates(data: pd.DataFrame, keep: str | None, name: str, ids: dict[str, 
     if "timestamp" in data:
         has_no_time = pairs.duplicated(keep=False) & data["timestamp"].isna()
         if has_no_time.any():
+            row = int(has_no_time.argmax())
             raise ValueError(
-                f"{name}, row {int(has_no_time.argmax()) + 1}: the pair occurs twice, and keep={keep!r} "
+                f"{name}, row {row + 1}: the pair occurs twice, and keep={keep!r} "
                 "needs the times of both; timestamp=False takes the order of the rows"
             )
         pairs = pairs.iloc[data["timestamp"].argsort(kind="stable").to_numpy()]

@@ -161,7 +161,7 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     lines = pd.read_csv(path, encoding=encoding, **form)[0].tolist()
     if not lines:
         raise ValueError(f"{path} is empty")
-    if any(re.search(r"[\0-\x08\x0e-\x1f]|^\s*[{\[]", line) for line in lines):
+    if any(re.search(r"[\0-\x08]|^\s*[{\[]", line) for line in lines):
         raise ValueError(
             f"{path} is no table in text but a workbook, an archive or JSON: save it as CSV (.gz, "
             ".bz2, .xz or .zip if compressed), or read it with pandas and pass the DataFrame"

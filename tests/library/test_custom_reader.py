@@ -201,25 +201,29 @@ def test_a_compressed_table_that_is_cut_off(tmp_path):
         read(tmp_path, gzip.compress(text.encode())[:-2000], "ratings.csv.gz")
 
 
-@pytest.mark.parametrize("separator", ["\t", ","])
+REVIEW, TITLE = ("user", "item", "rating", "review"), ("user", "title", "item", "rating")
+
+
 @pytest.mark.parametrize(
-    ("columns", "close"),
+    ("separator", "columns", "line", "text"),
     [
-        (("user", "item", "rating", "review"), 'a so-called "comedy"'),
-        (("user", "title", "item", "rating"), 'a so-called "comedy"'),
-        (("user", "item", "rating", "review"), '19"'),
-        (("user", "title", "item", "rating"), '19"'),
-        (("title", "user", "item", "rating"), '19"'),
-        (("user", "item", "rating", "review"), None),
+        ("\t", REVIEW, 110, 'a so-called "comedy"'),
+        (",", REVIEW, 51, 'a so-called "comedy"'),
+        (",", REVIEW, 110, '19"'),
+        ("\t", REVIEW, 51, '19"'),
+        (";", REVIEW, 110, "no other mark"),
+        ("\t", TITLE, 110, 'a so-called "comedy"'),
+        ("|", TITLE, 51, '19"'),
+        (",", TITLE[1:] + TITLE[:1], 51, '19"'),
+        (" ", REVIEW, 52, '19"'),
     ],
 )
-@pytest.mark.parametrize("end", [51, 52, 110])
-def test_no_row_is_lost_after_an_open_quotation_mark(tmp_path, separator, columns, close, end):
+def test_no_row_is_lost_after_an_open_quotation_mark(tmp_path, separator, columns, line, text):
     lines = [separator.join(columns)]
     for i in range(200):
-        text = {50: '"Never again', end: close or "good"}.get(i, "good")
         row = {"user": f"u{i % 20}", "item": f"i{i // 20}", "rating": str(1 + i % 5)}
-        lines.append(separator.join(row.get(column, text) for column in columns))
+        own = {50: '"Never', line: text.replace(" ", "_" if separator == " " else " ")}
+        lines.append(separator.join(row.get(column, own.get(i, "good")) for column in columns))
     with pytest.raises(ValueError, match="row 51"):
         read(tmp_path, "\n".join(lines) + "\n")
 
