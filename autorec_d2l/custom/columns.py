@@ -64,8 +64,7 @@ def resolve_columns(
         most = len(KINDS) if "rating" in kinds else len(fields)
         if not len(required) <= len(fields) <= most:
             raise ValueError(
-                f"{table} has no header and {len(fields)} columns, not {', '.join(required)}; "
-                "give their positions from 0, as user=0 item=1 rating=2"
+                f"{table} has no header and {len(fields)} columns: give positions, as user=0 item=1"
             )
         return {kind: position for position, kind in enumerate(kinds) if position < len(fields)}
     found = {}
@@ -79,18 +78,13 @@ def resolve_columns(
             positions = [position for position, field in enumerate(fields) if field == name]
         if len(positions) > 1:
             names = " and ".join(repr(fields[position]) for position in positions)
-            raise ValueError(
-                f"{table}: {len(positions)} columns could be the {kind}: {names}; name one, as "
-                f"{kind}={fields[positions[0]]!r}"
-            )
+            raise ValueError(f"{table}: {names} could be the {kind}: name one, as {kind}='NAME'")
         if positions:
             found[kind] = positions[0]
         elif name is not None or kind in required:
             missing = f"no column {name!r}" if name is not None else f"no known {kind} column"
-            columns = ", ".join(repr(str(field)) for field in list(fields)[:10])
             raise ValueError(
-                f"{table} has {missing}: it has {columns}; name the column, as {kind}='NAME', or "
-                "give its position from 0 if there is no header"
+                f"{table} has {missing} among {[*fields[:10]]}: give {kind}='NAME', or its position"
             )
     return found
 

@@ -48,8 +48,8 @@ def as_text(ids: Any) -> pd.Series:
         is_large = column.abs() >= 2.0 ** (np.finfo(dtype).nmant + 1)
         if is_large.any():
             raise ValueError(
-                f"an id is the {dtype} number {column[is_large].iloc[0]:g}: floats of this size "
-                "do not hold every integer, so different ids may be equal; read the ids as text"
+                f"the id {column[is_large].iloc[0]:g} is too large: {dtype} does not hold every "
+                "integer of this size, so read the ids as text"
             )
         if (column % 1 == 0).all():
             column = column.astype("int64")
@@ -98,8 +98,5 @@ def _warn_of_equal(keys: Any, values: pd.Index, kind: str, what: str) -> None:
     if is_repeated.any():
         second = int(is_repeated.argmax())
         first = int((keys == keys[second]).argmax())
-        warnings.warn(
-            f"the {kind}s {values[first]!r} and {values[second]!r} {what} "
-            f"({is_repeated.sum():,} in all)",
-            stacklevel=4,
-        )
+        pair = f"the {kind}s {values[first]!r} and {values[second]!r}"
+        warnings.warn(f"{pair} {what} ({is_repeated.sum():,} in all)", stacklevel=4)

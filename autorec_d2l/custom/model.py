@@ -104,10 +104,7 @@ class Model:
         if ratings is None:
             [index] = self.users.indices([user])
             if index < 0:
-                raise ValueError(
-                    f"the model has {len(self.users):,} users, and {user!r} is not one of them; "
-                    "for a new user give ratings"
-                )
+                raise ValueError(f"the model does not know the user {user!r}: give ratings")
             row, _ = self.matrix[[int(index)]]
             items, stars = row.col_indices().numpy(), row.values().numpy()
         else:
@@ -115,11 +112,9 @@ class Model:
         given = {int(item) + 1: float(star) for item, star in zip(items, stars, strict=True)}
         counts = self.matrix.col.bincount(minlength=len(self.items))
         best = fold_in(self.net, given, n, counts, min_ratings, ANY_STARS)
+        items = self.items.values[best["item_id"].to_numpy() - 1]
         return pd.DataFrame(
-            {
-                "item": self.items.values[best["item_id"].to_numpy() - 1],
-                "prediction": self._from_stars(best["stars"].to_numpy()),
-            }
+            {"item": items, "prediction": self._from_stars(best["stars"].to_numpy())}
         )
 
     def evaluate(self, test: str | os.PathLike | pd.DataFrame, **form) -> dict[str, float]:
@@ -144,11 +139,8 @@ class Model:
                 raise ValueError(f"{note}: evaluate it on pairs that it has not seen")
             warnings.warn(f"{note}, which are left out", stacklevel=3)
             users, items, ratings = (part[~is_fitted] for part in (users, items, ratings))
-        baselines = {
-            name: self._from_stars(predict(users, items))
-            for name, predict in self._baselines.items()
-        }
-        return compare_to_baselines(ratings, self._predict(users, items), **baselines)
+        others = {name: self._from_stars(f(users, items)) for name, f in self._baselines.items()}
+        return compare_to_baselines(ratings, self._predict(users, items), **others)
 
     def _is_fitted(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Return of each pair of indices whether the model was fitted to a rating of it."""
@@ -187,11 +179,8 @@ class Model:
         users, items = table.indices("user", self.users), table.indices("item", self.items)
         num_unknown = int(((users < 0) | (items < 0)).sum())
         if num_unknown:
-            warnings.warn(
-                f"{table.name}: {num_unknown:,} of {len(users):,} rows have a user or an item that "
-                "the model does not know; their predictions are those of the biases",
-                stacklevel=3,
-            )
+            note = f"{num_unknown:,} of {len(users):,} rows have an unknown user or item"
+            warnings.warn(f"{table.name}: {note}; the biases predict these", stacklevel=3)
         return users, items
 
     def _new_ratings(self, ratings) -> tuple[np.ndarray, np.ndarray]:
@@ -207,11 +196,8 @@ class Model:
             raise ValueError(f"{table.name}: an item is rated twice")
         is_known = items >= 0
         if not is_known.all():
-            warnings.warn(
-                f"{table.name}: {int((~is_known).sum())} of {len(items)} ratings are left out: "
-                "the model does not know their items",
-                stacklevel=3,
-            )
+            note = f"{(~is_known).sum():,} of {len(items):,} ratings are of unknown items"
+            warnings.warn(f"{table.name}: {note}, which are left out", stacklevel=3)
         return items[is_known], self.scale.to_stars(values[is_known])
 
     def _from_stars(self, stars: np.ndarray) -> np.ndarray:

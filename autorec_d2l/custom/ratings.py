@@ -106,10 +106,7 @@ def read_ratings(
     if scale is not None:
         low, high = (scale.low, scale.high) if isinstance(scale, RatingScale) else scale
     elif low == high:
-        raise ValueError(
-            f"{table.name}: every rating is {low:g}, so there is nothing to learn; if others are "
-            "possible, give the scale, as scale=(1, 5)"
-        )
+        raise ValueError(f"{table.name}: every rating is {low:g}; give scale=(low, high)")
     else:
         note = "\n(its lowest and highest; if others are possible, give scale=(low, high))" + note
     scale = RatingScale(low, high, step=0)

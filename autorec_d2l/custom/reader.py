@@ -74,8 +74,7 @@ class Table(NamedTuple):
             row = int(is_bad.argmax())
             found = "it is missing" if pd.isna(column[row]) else f"got {str(column[row])[:60]!r}"
             raise ValueError(
-                f"{self.name}, row {row + 1}: {rule}, {found} "
-                f"({is_bad.sum():,} in all); correct these rows or leave them out"
+                f"{self.name}, row {row + 1}: {rule}, {found} ({is_bad.sum():,} in all)"
             )
 
 
@@ -161,11 +160,8 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     lines = pd.read_csv(path, encoding=encoding, **form)[0].tolist()
     if not lines:
         raise ValueError(f"{path} is empty")
-    if any(re.search(r"[\0-\x08]|^\s*[{\[]", line) for line in lines):
-        raise ValueError(
-            f"{path} is no table in text but a workbook, an archive or JSON: save it as CSV (.gz, "
-            ".bz2, .xz or .zip if compressed), or read it with pandas and pass the DataFrame"
-        )
+    if lines[0].startswith(("{", "[")) or re.search(r"[\0-\x08]", "".join(lines)):
+        raise ValueError(f"{path} is JSON, a workbook or an archive, not a table: save it as CSV")
     return lines
 
 
@@ -200,14 +196,13 @@ def _check_quotes(
                 if i in columns.values() or _holds_rows(fields, separator, columns.get("rating")):
                     row = (chunk[i] == text).idxmax() + 1
                     raise ValueError(
-                        f"{path}, row {row}: a quotation mark opens before {text[:40]!r} and does "
-                        "not close in this row: delete it, close it or double it"
+                        f"{path}, row {row}: a quotation mark before {text[:40]!r} does not close"
                     )
         yield chunk
 
 
 def _holds_rows(fields: Sequence[str], separator: str, rating: int | None) -> bool:
-    """Return whether the lines of a record look like rows: they have all fields, and a rating."""
+    """Return whether lines of a record look like rows: with all fields, and a number as rating."""
     rows = [line.split(separator) for line in re.split("[\r\n]+", separator.join(fields))]
     is_row = [
         len(row) == len(fields) and (rating is None or is_number(row[rating])) for row in rows

@@ -195,7 +195,7 @@ def test_the_commands_for_own_ratings(fitted, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["recommend", "model.pt", "--user", "nobody"], "'nobody' is not one of them"),
+        (["recommend", "model.pt", "--user", "nobody"], "does not know the user 'nobody'"),
         (["recommend", "ratings.csv", "--user", "7"], "ratings.csv is not a complete model"),
         (["fit", "ratings.csv", "--out", "no/folder/m.pt"], "--out must name a file"),
         (["fit", ".", "--out", "m.pt"], "Is a directory"),

@@ -141,13 +141,13 @@ def test_recommendations_are_items_that_a_user_has_not_rated(fitted):
     row = table[table["user"] == "7"].set_index("item")["rating"]
     assert fitted.recommend(ratings=row.to_dict(), n=30).equals(best)  # a user is a row
     assert len(fitted.recommend(ratings={})) == 10
-    with pytest.warns(UserWarning, match="1 of 2 ratings are left out"):
+    with pytest.warns(UserWarning, match="1 of 2 ratings are of unknown items"):
         fitted.recommend(ratings={"3": 5, "tea": 1})
 
 
 def test_predictions_for_unknown_ids_are_those_of_the_biases(fitted):
     pairs = pd.DataFrame({"user": ["7", "new", "7", "new"], "item": ["3", "3", "tea", "tea"]})
-    with pytest.warns(UserWarning, match="3 of 4 rows have a user or an item that the model"):
+    with pytest.warns(UserWarning, match="3 of 4 rows have an unknown user or item"):
         stars = fitted.predict(pairs)["prediction"].to_numpy()
     assert stars[3] == pytest.approx(made_up()["rating"].mean(), abs=1e-5)
     assert len(set(stars)) == 4
@@ -182,7 +182,7 @@ TWICE = pd.DataFrame({"item": ["3", "9", "3"], "rating": [5, 2, 1]})
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda model: model.recommend("nobody"), "has 40 users, and 'nobody' is not one of them"),
+        (lambda model: model.recommend("nobody"), "does not know the user 'nobody'"),
         (lambda model: model.recommend(), "give either a user, or the ratings of a new one"),
         (lambda model: model.recommend(ratings={"3": 6}), "numbers from 1 to 5, got 6"),
         (lambda model: model.recommend(ratings=TWICE), "an item is rated twice"),

@@ -115,7 +115,7 @@ def test_a_frame_with_ids_of_any_kind(ratings, kind):
 )
 def test_floats_that_cannot_tell_ids_apart_are_refused(ids):
     table = pd.DataFrame({"user": ids, "item": [1, 1], "rating": [1, 2]})
-    with pytest.raises(ValueError, match="do not hold every integer"):
+    with pytest.raises(ValueError, match="does not hold every integer"):
         read_ratings(table)
 
 
@@ -165,8 +165,8 @@ def test_similar_ids_are_noted(tmp_path, text, note):
 
 
 BAD = {
-    "a missing column": ("userId,stars\n1,2\n", "no known item column: it has 'userId', "),
-    "two ratings": ("user,item,rating,score\n1,2,3,4\n", "could be the rating: 'rating' and 'sco"),
+    "a missing column": ("userId,stars\n1,2\n", "no known item column among "),
+    "two ratings": ("user,item,rating,score\n1,2,3,4\n", "'rating' and 'score' could be the rating"),
     "text": (HEAD + "1,2,3\n1,3,good\n", "row 2: a rating has to be a finite number, got 'good'"),
     "infinity": (HEAD + "1,2,3\n1,3,-inf\n", "row 2: a rating has to be a finite number"),
     "no rating": (HEAD + "1,2,3\n1,3,\n", "row 2: a rating has to be a finite number, it is miss"),
@@ -176,13 +176,14 @@ BAD = {
     "header only": (HEAD, "has no rows below its header"),
     "no header, wide": ("1,2,3,4,5,6\n", "has no header and 6 columns"),
     "pair twice": (HEAD + "1,2,3\n2,2,1\n1,2,4\n", "row 3: user 1 rates item 2 a second time"),
-    "constant": (HEAD + "1,2,3\n2,2,3\n", "every rating is 3, so there is nothing to learn"),
+    "constant": (HEAD + "1,2,3\n2,2,3\n", "every rating is 3"),
     "ragged": (HEAD + "1,2,3\n2,3,4,5\n", "cannot be read as a table: .*line 3"),
     "ragged, colons": ("1::2::3\n2::3::4::5\n", "cannot be read as a table: .*line 2"),
     "decimal comma": (HEAD + "1,2,3,5\n", "cannot be read as a table"),
-    "cut off": (gzip.compress(bytes(range(256)) * 99)[:60], "no table in text but a workbook"),
-    "archive": (b"PK\x03\x04rest", "no table in text but a workbook"),
+    "cut off": (gzip.compress(bytes(range(256)) * 99)[:60], "a workbook or an archive"),
+    "archive": (b"PK\x03\x04rest", "a workbook or an archive"),
     "JSON lines": ('{"user": 1, "item": 2, "rating": 3}\n', "JSON"),
+    "an id of two lines": (HEAD + 'c,2,3\n"a\nb",2,3\n', "row 2: a quotation mark before 'a"),
     "no date": ("user,item,rating,time\n1,2,3,soon\n2,2,4,9\n", "soon.*timestamp=False ignores"),
 }
 
@@ -226,11 +227,6 @@ def test_no_row_is_lost_after_an_open_quotation_mark(tmp_path, separator, column
         lines.append(separator.join(row.get(column, own.get(i, "good")) for column in columns))
     with pytest.raises(ValueError, match="row 51"):
         read(tmp_path, "\n".join(lines) + "\n")
-
-
-def test_an_id_of_two_lines_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"row 2: a quotation mark opens before 'a\\nb'"):
-        read(tmp_path, HEAD + 'c,2,3\n"a\nb",2,3\n1,3,4\n')
 
 
 def test_a_rating_off_a_given_scale_and_a_scale_that_is_none(tmp_path):
