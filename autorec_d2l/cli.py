@@ -1,4 +1,4 @@
-"""``python -m autorec_d2l``: train AutoRec on MovieLens-100K and recommend ten films."""
+"""``python -m autorec_d2l``: AutoRec on MovieLens-100K, and commands for ratings of your own."""
 
 from __future__ import annotations
 
@@ -6,39 +6,48 @@ import argparse
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from itertools import zip_longest
+from pathlib import Path
+from typing import Any
 
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l.custom import commands
+from autorec_d2l import custom
+from autorec_d2l.custom.columns import KINDS
+from autorec_d2l.custom.model import MIN_RATINGS
+from autorec_d2l.custom.reader import read_table
+from autorec_d2l.custom.report import format_report
 from autorec_d2l.data.rating_scale import STARS
-from autorec_d2l.recommend import recommend, top_k
+from autorec_d2l.recommend import recommend
 from autorec_d2l.training.distributed import threads_for
 
 NUM_TITLES = 10
-MIN_RATINGS = 20  # the prediction for a film with fewer is mostly noise
+MIN_RATINGS_ML100K = 20  # the prediction for a film with fewer is mostly noise
+TABLES = """\
+tables:
+  CSV, TSV, semicolons or :: between the fields, compressed (.gz, .bz2, .xz, .zip) or not, or
+  parquet; with a header or without. Columns with usual names (userId, movieId, rating, timestamp
+  and the like) are found; name others by --columns user=NAME item=NAME rating=NAME, or by their
+  positions from 0; timestamp=False ignores the times. Without a header the order is user, item,
+  rating, timestamp. Ids may be text or numbers.
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read the options and run, alone or as one of the processes that ``torchrun`` started."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    is_own = bool(arguments) and arguments[0] in commands.COMMANDS
-    options = (commands.parser() if is_own else _parser()).parse_args(arguments)
+    """Parse the options and run the command; errors end it with a message of one line."""
+    options = _parser().parse_args(arguments)
     if hasattr(sys.stdout, "reconfigure"):  # not every code page has every letter of a title
         sys.stdout.reconfigure(errors="replace")
-    log = logging.StreamHandler()
-    log.addFilter(_Once())
     try:
-        if is_own:
-            commands.dispatch(options)
-        else:
-            with d2l.process_group(options.device) as devices:
-                logging.basicConfig(level="INFO", format="%(message)s", handlers=[log])
-                run(options, devices)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _print_note
+            options.run(options)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output, such as head, has had enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.exit("stopped by hand")
@@ -46,44 +55,31 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"{error}")
 
 
-class _Once(logging.Filter):
-    """Let a message through the first time: ratings and titles come from one source."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the message is new."""
-        is_new = record.getMessage() not in self.seen
-        self.seen.add(record.getMessage())
-        return is_new
+def _print_note(message, *_, **__) -> None:
+    print(f"Note: {message}", file=sys.stderr)
 
 
-def run(options: argparse.Namespace, devices: list[torch.device]) -> None:
-    """Train with d2l's settings, print the test RMSE and the two lists."""
-    data, num_users, num_items = d2l.read_data_ml100k()
-    titles = d2l.read_items_ml100k()["title"].str.slice(stop=40)
-    parts = d2l.split_data_ml100k(data, num_users, num_items, seed=options.seed)
-    train_inter, test_inter = (
-        d2l.load_data_ml100k(part, num_users, num_items)[3] for part in parts
-    )  # (num_items, num_users)
-    with threads_for(len(parts[0])):
-        net = train(train_inter, test_inter, options, devices)
-    own = train_inter[:, options.user - 1]  # (num_items,)
-    liked = top_k(own, own > 0, NUM_TITLES, "stars")
-    advice = recommend(net, train_inter, options.user, NUM_TITLES, MIN_RATINGS)
-    advice["stars"] = advice["stars"].clip(STARS.low, STARS.high)  # ranked as predicted
-    columns = [
-        [
-            f"{stars:{form}}  {titles[item_id - 1]}"
-            for item_id, stars in table.itertuples(index=False)
-        ]
-        for table, form in ((liked, ".0f"), (advice, ".2f"))
-    ]
-    print(f"\n{f'User {options.user} rated highest (stars)':46}Recommended (predicted stars)")
-    for left, right in zip_longest(*columns, fillvalue=""):
-        print(f"{left:46}{right}")
+def train_movielens(options: argparse.Namespace) -> None:
+    """Train with d2l's settings, alone or in the processes of ``torchrun``; print two lists."""
+    with d2l.process_group(options.device) as devices:
+        logging.basicConfig(level="INFO", format="%(message)s")
+        data, num_users, num_items = d2l.read_data_ml100k()
+        titles = d2l.read_items_ml100k().set_index("item_id")["title"].str.slice(stop=40)
+        parts = d2l.split_data_ml100k(data, num_users, num_items, seed=options.seed)
+        train_inter, test_inter = (
+            d2l.load_data_ml100k(part, num_users, num_items)[3] for part in parts
+        )  # (num_items, num_users)
+        with threads_for(len(parts[0])):
+            net = train(train_inter, test_inter, options, devices)
+        rated = parts[0][parts[0]["user_id"] == options.user]
+        rated = rated.sort_values(["rating", "item_id"], ascending=[False, True])[:NUM_TITLES]
+        best = recommend(net, train_inter, options.user, NUM_TITLES, MIN_RATINGS_ML100K)
+        stars = best["stars"].clip(STARS.low, STARS.high)  # ranked as predicted
+        left = [f"{row.rating:.0f}  {titles[row.item_id]}" for row in rated.itertuples()]
+        right = [f"{s:.2f}  {titles[i]}" for i, s in zip(best["item_id"], stars, strict=True)]
+        print(f"\n{f'User {options.user} rated highest (stars)':46}Recommended (predicted stars)")
+        for pair in zip_longest(left, right, fillvalue=""):
+            print("{:46}{}".format(*pair))
 
 
 def train(
@@ -104,41 +100,159 @@ def train(
         options.epochs,
         devices,
         inter_mat=test_inter,
+        callbacks=[d2l.ProgressBar()],
     )
     if history.empty:
         sys.exit("No epoch was finished, so there is nothing to recommend.")
+    last = history.iloc[-1]
+    print(f"train RMSE {last['train_rmse']:.3f}, test RMSE {last['test_rmse']:.3f} stars")
     return net
+
+
+def _fit(options: argparse.Namespace) -> None:
+    if options.out.is_dir() or not options.out.resolve().parent.is_dir():  # before hours of work
+        raise ValueError(f"--out must name a file in an existing folder, got {options.out}")
+    named = _named_columns(options)
+    ratings = custom.read_ratings(options.ratings, scale=options.scale, keep=options.keep, **named)
+    model = custom.fit(
+        ratings,
+        num_epochs=options.epochs,
+        patience=options.patience,
+        valid_ratio=options.valid,
+        seed=options.seed,
+        checkpoint=options.checkpoint,
+    )
+    model.save(options.out)
+    epochs = model.settings["num_epochs"]
+    print(f"{options.out}: fitted to all {len(ratings.data):,} ratings in {epochs} epochs")
+
+
+def _recommend(options: argparse.Namespace) -> None:
+    model = custom.load(options.model)
+    table = model.recommend(
+        options.user, ratings=options.ratings, n=options.n, min_ratings=options.min_ratings
+    )
+    if table.empty:
+        print(
+            f"No item with at least {options.min_ratings} ratings is left; --min-ratings lowers it"
+        )
+        return
+    titles = _titles(model, options.items) if options.items else {}
+    width = max(len("item"), table["item"].astype(str).str.len().max())
+    print(f"{'predicted':>9}  {'item':{width}}  {'title' if titles else ''}".rstrip())
+    for row in table.itertuples():
+        line = f"{row.prediction:9.2f}  {row.item!s:{width}}  {titles.get(row.item, '')}".rstrip()
+        # Data may hold characters that control a terminal.
+        print("".join(letter if letter.isprintable() else "?" for letter in line))
+
+
+def _titles(model: custom.Model, path: Path) -> dict[Any, Any]:
+    """Return the titles in a table of items, by the model's ids."""
+    table = read_table(path, ("item", "title"), ("item", "title"))
+    indices, titles = table.indices("item", model.items), table.columns["title"]
+    table.check_complete("title")
+    return {
+        model.items.values[i]: title for i, title in zip(indices, titles, strict=True) if i >= 0
+    }
+
+
+def _predict(options: argparse.Namespace) -> None:
+    table = custom.load(options.model).predict(options.pairs, **_named_columns(options))
+    text, out = table.to_csv(index=False, float_format="%.6g", lineterminator="\n"), options.out
+    if out is None:
+        sys.stdout.write(text)
+        return
+    part = out.with_name(f"{out.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(out)  # the old file is complete until the new one is
+    finally:
+        part.unlink(missing_ok=True)
+    print(f"{out}: {len(table):,} predictions")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    print(
+        format_report(custom.load(options.model).evaluate(options.test, **_named_columns(options)))
+    )
+
+
+def _named_columns(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the columns that ``--columns`` names, as in ``user=uid item=2 timestamp=False``."""
+    named: dict[str, Any] = {}
+    for word in options.columns:
+        kind, _, name = word.partition("=")
+        if kind not in KINDS or not name:
+            raise ValueError(f"--columns takes {', '.join(KINDS)}, as user=NAME, got {word!r}")
+        named[kind] = int(name) if name.isdecimal() else name != "False" and name
+    return named
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m autorec_d2l",
-        description="Train AutoRec on MovieLens-100K and recommend ten films to one user.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog="For your own ratings: fit, recommend, predict, evaluate; see fit --help.",
+        description="Without a command: train AutoRec on MovieLens-100K and recommend ten films.",
     )
-    parser.add_argument("--epochs", type=_whole(1, 10_000), default=25, help="training epochs")
-    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), default=0, help="split and weights")
-    parser.add_argument("--user", type=_whole(1, 943), default=1, help="user id, 1 to 943")
-    parser.add_argument(
-        "--device", type=_device, help="cpu, cuda or cuda:1; all GPUs, or the CPU, if not given"
-    )
+    parser.set_defaults(run=train_movielens)
+    add = parser.add_argument
+    add("--epochs", type=_integer(1, 10_000), default=25, help="default: %(default)s")
+    add("--seed", type=_integer(0), default=0, help="of split and weights; default: %(default)s")
+    add("--user", type=_integer(1, 943), default=1, help="user id, 1 to 943; default: %(default)s")
+    add("--device", type=_device, help="cpu, cuda or cuda:1; default: all GPUs, or the CPU")
+    commands = parser.add_subparsers(title="for your own ratings", metavar="command")
+
+    def command(name: str, run: Callable, help: str) -> Callable:
+        command = commands.add_parser(
+            name,
+            help=help,
+            description=help,
+            epilog=TABLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=run, columns=[])
+        if run is not _fit:
+            command.add_argument("model", type=Path, help="a file that fit has written")
+        if run is not _recommend:
+            command.add_argument("--columns", nargs="+", metavar="KIND=NAME", help="see below")
+        return command.add_argument
+
+    add = command("fit", _fit, "Fit a model to a table of ratings, and compare it to baselines.")
+    add("ratings", type=Path, help="a table of users, items and ratings")
+    add("--out", type=Path, required=True, metavar="MODEL", help="the file to write, as model.pt")
+    add("--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="default: of the table")
+    add("--keep", choices=("first", "last"), help="which one, if a user rates an item again")
+    add("--epochs", type=_integer(1), default=200, help="at most; default: %(default)s")
+    add("--patience", type=_integer(1), default=5, help="stop after so many epochs without gain")
+    add("--valid", type=float, default=0.1, help="share to hold out, or 0; default: %(default)s")
+    add("--seed", type=_integer(0), default=0, help="of split and weights; default: %(default)s")
+    add("--checkpoint", metavar="NAME", help="NAME.1 and NAME.2 let an interrupted fit continue")
+    add = command("recommend", _recommend, "Recommend items to a user, or to a new one.")
+    add("--user", metavar="ID", help="a user of the ratings that were fitted, or")
+    add("--ratings", type=Path, metavar="TABLE", help="items and ratings of a new user")
+    add("-n", type=_integer(1), default=10, help="how many items; default: %(default)s")
+    add("--items", type=Path, metavar="TABLE", help="items and their titles, to show them")
+    add("--min-ratings", type=_integer(0), default=MIN_RATINGS, help="leave out items with fewer")
+    add = command("predict", _predict, "Predict the ratings of pairs of a user and an item.")
+    add("pairs", type=Path, help="a table of users and items")
+    add("--out", type=Path, metavar="CSV", help="a file to write; default: the screen")
+    add = command("evaluate", _evaluate, "Compare predictions to held-out ratings.")
+    add("test", type=Path, help="a table of ratings that the model was not fitted to")
     return parser
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers from ``low`` to ``high`` for argparse."""
+def _integer(low: int, high: int = 2**32 - 1) -> Callable[[str], int]:
+    """Return a parser of integers from ``low`` to ``high`` for argparse."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"must be a whole number {low} to {high}, got {text}")
+            raise argparse.ArgumentTypeError(f"must be an integer {low} to {high}, got {text}")
         return int(text)
 
     return parse
 
 
 def _device(text: str) -> torch.device:
-    """Return a device that is there, for argparse."""
+    """Return a device that works here, for argparse."""
     try:
         device = torch.device(text)
         torch.empty(1, device=device).cpu()

@@ -1,4 +1,4 @@
-"""Your own ratings: from any table to a saved model that predicts, recommends and judges.
+"""Ratings of your own: from any table to a saved model that predicts and recommends.
 
 ``ratings = read_ratings("ratings.csv")``, ``model = fit(ratings)``, ``model.save("model.pt")``.
 """

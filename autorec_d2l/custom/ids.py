@@ -1,4 +1,4 @@
-"""The reader's own ids, of any kind, and the numbers that stand for them inside."""
+"""User and item ids of any kind, and their indices from 0."""
 
 from __future__ import annotations
 
@@ -10,88 +10,93 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+INTEGER = r"(?:0|-?[1-9]\d*)(?:\.0+)?"  # as Python writes integers; 007 is text
 BLANKS = r"[\s\u200b-\u200d\u2060\ufeff]+"
-NUMBER = r"(?:0|-?[1-9]\d*)(?:\.0+)?"  # as Python writes whole numbers; 007 is a word
 
 
 class Ids:
-    """Distinct ids in the order in which they came: ``values``, ``(num_ids,)``, numbers or words.
+    """Distinct ids, sorted as text: ``values``, ``(num_ids,)``, integers or text.
 
-    Inside, an id is its place. An id is found by its text, so that 7 and "7" are one.
+    The index of an id is its position. Ids are compared as text, so that 7 and "7" are one.
     """
 
     def __init__(self, values: pd.Index):
         self.values = values
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of ids."""
         return len(self.values)
 
     @cached_property
     def _texts(self) -> pd.Index:
         return pd.Index(as_text(self.values))
 
-    def places(self, ids: Any) -> np.ndarray:
-        """Return the places, from 0, of some ids: ``(len(ids),)``, -1 for one that is unknown."""
-        codes, words = pd.factorize(pd.Series(ids))
-        return np.append(self._texts.get_indexer(pd.Index(as_text(words))), -1)[codes]
+    def indices(self, ids: Any) -> np.ndarray:
+        """Return the indices from 0 of some ids, ``(len(ids),)``; -1 for an unknown one."""
+        codes, distinct = pd.factorize(pd.Series(ids))
+        return np.append(self._texts.get_indexer(pd.Index(as_text(distinct))), -1)[codes]
 
 
 def as_text(ids: Any) -> pd.Series:
-    """Return ids as text without blanks at the ends; 7.0 among whole numbers is 7."""
+    """Return ids as text without blanks at the ends; in a column of whole floats 7.0 is 7.
+
+    Raises ``ValueError`` for floats so large that two integers may have become the same one.
+    """
     column = pd.Series(ids)
-    if types.is_float_dtype(column) and (column % 1 == 0).all():
-        column = column.astype("int64")
+    if types.is_float_dtype(column):
+        dtype = getattr(column.dtype, "numpy_dtype", column.dtype)
+        is_large = column.abs() >= 2.0 ** (np.finfo(dtype).nmant + 1)
+        if is_large.any():
+            raise ValueError(
+                f"the id {column[is_large].iloc[0]:g} is too large: {dtype} does not hold every "
+                "integer of this size, so read the ids as text"
+            )
+        if (column % 1 == 0).all():
+            column = column.astype("int64")
     return column.astype(str).str.strip()
 
 
-def as_whole(words: pd.Index) -> pd.Index:
-    """Return words as whole numbers where all of them are, 7.0 too; else as they are."""
-    if not words.str.fullmatch(NUMBER).all():
-        return words
-    numbers = pd.to_numeric(words.str.replace(r"\.0+$", "", regex=True), errors="coerce")
-    return numbers if types.is_integer_dtype(numbers) and numbers.is_unique else words
+def as_integers(texts: pd.Index) -> pd.Index:
+    """Return texts as integers if all of them are, 7.0 too; else as they are."""
+    if not texts.str.fullmatch(INTEGER).all():
+        return texts
+    numbers = pd.to_numeric(texts.str.replace(r"\.0+$", "", regex=True), errors="coerce")
+    return numbers if types.is_integer_dtype(numbers) and numbers.is_unique else texts
 
 
-def number(words: pd.Index, codes: np.ndarray, kind: str) -> tuple[Ids, np.ndarray]:
-    """Return the ids of a column, and the place of each row's, int32, ``(num_rows,)``.
+def factorize(column: pd.Categorical, kind: str) -> tuple[Ids, np.ndarray]:
+    """Return the ids of a column, and the index of the id of each row, int32, ``(num_rows,)``.
 
-    ``words`` are the distinct values of the column and ``codes`` say which one each row has. Blanks
-    at the ends are taken off, and words that differ in case stay apart; where this makes one id of
-    two, or leaves two that look like one, it is said by a ``UserWarning``.
+    Ids are sorted, so that they do not depend on the order of the rows. Blanks at the ends do not
+    count. A ``UserWarning`` says where this makes two values one id, or where ids look alike.
     """
-    texts = as_text(words)
-    places, values = pd.factorize(texts)
-    if len(values) < len(words):
-        again = int(pd.Series(places).duplicated().argmax())
-        first = list(places).index(places[again])
-        warnings.warn(
-            f"the {kind}s {words[first]!r} and {words[again]!r} are taken for one: their text is "
-            f"the same but for blanks at the ends ({len(words) - len(values)} in all)",
-            stacklevel=4,
-        )
-    values = pd.Index(values)
-    if types.is_numeric_dtype(words):
-        values = as_whole(values)
-    if not types.is_integer_dtype(values):
-        _tell_alike(values, kind)
-    return Ids(values), places.astype("int32")[codes]
-
-
-def _tell_alike(values: pd.Index, kind: str) -> None:
-    """Warn of ids that differ only in case, blanks, leading zeros or the form of a letter."""
-    keys = (
-        values.str.normalize("NFKC").str.casefold().str.replace(BLANKS + r"|\.0+$", "", regex=True)
+    column = column.remove_unused_categories()
+    values = column.categories
+    indices, distinct = pd.factorize(as_text(values), sort=True)
+    _warn_of_equal(
+        indices, values, kind, "are taken for one: they differ only in blanks at the ends"
     )
-    keys = keys.str.replace(r"^0+(?=\d)", "", regex=True)
-    again = keys.duplicated()
-    if again.any():
-        second = int(again.argmax())
-        first = keys.get_loc(keys[second])
-        first = int(np.arange(len(keys))[first][0])
-        warnings.warn(
-            f"the {kind}s {values[first]!r} and {values[second]!r} differ only in case, blanks, "
-            f"leading zeros or accents, and stay two ({int(again.sum())} in all); mend the table "
-            "if they are one",
-            stacklevel=5,
+    distinct = pd.Index(distinct)
+    if types.is_numeric_dtype(values):
+        distinct = as_integers(distinct)
+    if not types.is_integer_dtype(distinct):
+        keys = distinct.str.normalize("NFKC").str.casefold()
+        keys = keys.str.replace(BLANKS + r"|\.0+$", "", regex=True)
+        keys = keys.str.replace(r"^0+(?=\d)", "", regex=True)
+        _warn_of_equal(
+            keys,
+            distinct,
+            kind,
+            "differ only in case, blanks, leading zeros or accents, and stay two",
         )
+    return Ids(distinct), indices.astype("int32")[column.codes]
+
+
+def _warn_of_equal(keys: Any, values: pd.Index, kind: str, what: str) -> None:
+    """Warn of the first two values with equal keys."""
+    is_repeated = pd.Series(keys).duplicated()
+    if is_repeated.any():
+        second = int(is_repeated.argmax())
+        first = int((keys == keys[second]).argmax())
+        pair = f"the {kind}s {values[first]!r} and {values[second]!r}"
+        warnings.warn(f"{pair} {what} ({is_repeated.sum():,} in all)", stacklevel=4)

@@ -1,4 +1,4 @@
-"""From anybody's table to ratings that the models take, without losing one."""
+"""From a table to checked ratings, without losing a row."""
 
 from __future__ import annotations
 
@@ -11,33 +11,19 @@ import numpy as np
 import pandas as pd
 
 from autorec_d2l.custom.columns import KINDS
-from autorec_d2l.custom.ids import Ids, number
-from autorec_d2l.custom.reader import Table, read_table
+from autorec_d2l.custom.ids import Ids, factorize
+from autorec_d2l.custom.reader import read_table
 from autorec_d2l.data.loaders import as_tensors
 from autorec_d2l.data.rating_scale import RatingScale
 
 
-def rating_scale_of(ends: Sequence[float] | RatingScale) -> RatingScale:
-    """Return a scale that contains every number between two ends ``(low, high)``.
-
-    Raises ``ValueError`` for anything else, and for ends in the wrong order.
-    """
-    try:
-        ends = (ends.low, ends.high) if isinstance(ends, RatingScale) else ends
-        low, high = map(float, ends)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"scale must be (low, high), as scale=(0.5, 5), got {ends!r}") from error
-    return RatingScale(low, high, step=0)
-
-
 @dataclass(frozen=True)
 class Ratings:
-    """Checked ratings: a table with ids from 1, and what these ids and the ratings are outside.
+    """Checked ratings, in the order of the table.
 
     ``data`` has the columns that the rest of the library takes: ``user_id`` and ``item_id``, int32,
-    from 1 without gaps in the order in which they come in the table, ``rating`` in the reader's
-    units, and ``timestamp`` in seconds where there is one. ``users`` and ``items`` are the reader's
-    own ids. All rows of the table are there, in its order.
+    indices from 1 into ``users`` and ``items``, which hold the ids of the table; ``rating`` in the
+    units of the table; and ``timestamp`` in seconds if there is one.
     """
 
     data: pd.DataFrame
@@ -68,30 +54,32 @@ def read_ratings(
     """Read ratings from a table of any form.
 
     Args:
-        source: A file (CSV, TSV, ``::`` and the like, compressed or not; parquet), or a DataFrame.
-        user: The column of the users, by its name or its place from 0. Usual names, such as
+        source: A file (CSV, TSV, ``::`` and the like, compressed or not; JSON lines; parquet), or a
+            DataFrame.
+        user: The column of the users, by its name or its position from 0. Usual names, such as
             ``userId``, are found; without a header the order is user, item, rating, timestamp.
         item: The column of the items, in the same way.
         rating: The column of the ratings. 0 and negative numbers are ratings like others.
-        timestamp: The column of the times, seconds or dates; ``False`` leaves it alone.
-        scale: The lowest and the highest rating that can be; those of the table if not given.
-        keep: What becomes of a second rating of an item by a user: an error (``None``), or one of
-            them stays, the ``"first"`` or the ``"last"``, by time where there is a timestamp and
-            else by row.
+        timestamp: The column of the times, seconds or dates; ``False`` ignores it.
+        scale: The lowest and the highest possible rating; those of the table if not given.
+        keep: What to do with a second rating of an item by a user: refuse it (``None``), or keep
+            the ``"first"`` or the ``"last"`` of them, by time if there is a timestamp, which none
+            of them may lack then, else by row.
         separator: What stands between fields; found if not given.
         header: Whether the first row has names; found if not given.
         encoding: Of a text; UTF-8 or UTF-16 and else Latin-1 if not given.
-        verbose: Whether to say what was read, and the scale.
+        verbose: Whether to print what was read, and the scale.
 
     Returns:
         :class:`Ratings`, a row for each row of the table.
 
     Raises:
-        OSError: A file that is not there, or cannot be read.
+        OSError: A file that does not exist, or cannot be read.
         ImportError: Parquet without pyarrow.
-        ValueError: A table that is empty, ragged or cut off; a column that is missing or there
-            twice; a missing id; a rating that is missing, no finite number, or off the ``scale``;
-            a pair that is there twice; ratings that are all the same, without a ``scale``.
+        ValueError: A table that is empty, ragged or damaged; a quotation mark that is not closed; a
+            column that is missing or ambiguous; a missing id; a rating that is missing, not a
+            finite number, or off the ``scale``; a pair that occurs twice; ratings that are all
+            equal, without a ``scale``.
 
     Example:
         ``ratings = read_ratings("ml-latest-small/ratings.csv")``
@@ -101,59 +89,62 @@ def read_ratings(
     named: dict[str, Any] = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
     form: dict[str, Any] = {"separator": separator, "header": header, "encoding": encoding}
     table = read_table(source, KINDS, KINDS[:3], **form, **named)
-    data, users, items, said = _checked(table, keep)
+    ids, columns = {}, {}
+    for kind in ("user", "item"):
+        table.check_complete(kind)
+        ids[kind], indices = factorize(table.columns[kind], kind)
+        columns[f"{kind}_id"] = indices + np.int32(1)
+    columns["rating"] = table.numbers("rating")
+    if table.times is not None:
+        columns["timestamp"] = table.times
+    data, note = pd.DataFrame(columns, copy=False), ""
+    is_duplicate = _duplicates(data, keep, table.name, ids)
+    if is_duplicate.any():
+        data = data[~is_duplicate]
+        note = f"\n{is_duplicate.sum():,} rows left out: the {keep} of each pair is kept"
     low, high = float(data["rating"].min()), float(data["rating"].max())
     if scale is not None:
-        scale = rating_scale_of(scale)
+        low, high = (scale.low, scale.high) if isinstance(scale, RatingScale) else scale
     elif low == high:
-        raise ValueError(
-            f"{table.where}: every rating is {low:g}, so there is nothing to learn; if others are "
-            "possible, say which, as scale=(1, 5)"
-        )
+        raise ValueError(f"{table.name}: every rating is {low:g}; give scale=(low, high)")
     else:
-        scale = RatingScale(low, high, step=0)
-        said = "\n(its lowest and highest; where others are possible say scale=(low, high))" + said
+        note = "\n(its lowest and highest; if others are possible, give scale=(low, high))" + note
+    scale = RatingScale(low, high, step=0)
     [values] = as_tensors(data["rating"])
-    scale.check(values, "rating", lambda i: f"{table.where}, row {data.index[i] + 1}")
+    scale.check(values, "rating", lambda i: f"{table.name}, row {data.index[i] + 1}")
     if verbose:
+        users, items = len(ids["user"]), len(ids["item"])
         print(
-            f"{table.where}: {len(data):,} ratings by {len(users):,} users of {len(items):,} items"
-            f" on a scale from {scale.low:g} to {scale.high:g}{said}"
+            f"{table.name}: {len(data):,} ratings by {users:,} users of {items:,} items on a scale "
+            f"from {scale.low:g} to {scale.high:g}{note}"
         )
-    return Ratings(data, users, items, scale)
+    return Ratings(data, ids["user"], ids["item"], scale)
 
 
-def _checked(table: Table, keep: str | None) -> tuple[pd.DataFrame, Ids, Ids, str]:
-    """Return the rows of a table, its ids, and what has to be said of them."""
-    ids, data = {}, {}
-    for kind in ("user", "item"):
-        table.require(kind)
-        ids[kind], places = number(table.words[kind], table.codes[kind], kind)
-        data[f"{kind}_id"] = places + np.int32(1)
-    data["rating"] = table.numbers("rating")
-    if table.times is not None:
-        data["timestamp"] = table.times
-    data = pd.DataFrame(data, copy=False)
-    again = _again(data, keep or "first")
-    if not again.any():
-        return data, ids["user"], ids["item"], ""
+def _duplicates(data: pd.DataFrame, keep: str | None, name: str, ids: dict[str, Ids]) -> np.ndarray:
+    """Return of each row whether another one of its pair is kept, bool, ``(num_rows,)``.
+
+    Raises ``ValueError`` for the first of them if ``keep`` is ``None``, and for one without a time.
+    """
+    users, items = data["user_id"].to_numpy("int64"), data["item_id"].to_numpy("int64")
+    pairs = pd.Series(users * (items.max() + 1) + items)
+    is_duplicate = pairs.duplicated()
+    if not is_duplicate.any():
+        return is_duplicate.to_numpy()
     if keep is None:
-        row = int(again.argmax())
-        user, item = (
-            ids[kind].values[int(data.at[row, f"{kind}_id"]) - 1] for kind in ("user", "item")
-        )
+        row = int(is_duplicate.argmax())
+        user, item = ids["user"].values[users[row] - 1], ids["item"].values[items[row] - 1]
         raise ValueError(
-            f"{table.where}, row {row + 1}: user {user} rates item {item} a second time "
-            f"({int(again.sum()):,} in all); keep='last' takes the last rating of each pair"
+            f"{name}, row {row + 1}: user {user} rates item {item} a second time "
+            f"({is_duplicate.sum():,} in all); keep='last' keeps the last rating of each pair"
         )
-    said = f"\n{int(again.sum()):,} rows left out, for the {keep} of each pair is kept"
-    return data[~again], ids["user"], ids["item"], said
-
-
-def _again(data: pd.DataFrame, keep: str) -> np.ndarray:
-    """Say of each row whether another one of its pair is kept in its place."""
-    width = int(data["item_id"].max()) + 1
-    pairs = pd.Series(data["user_id"].to_numpy("int64") * width + data["item_id"].to_numpy())
-    if "timestamp" in data and pairs.duplicated().any():
+    if "timestamp" in data:
+        has_no_time = pairs.duplicated(keep=False) & data["timestamp"].isna()
+        if has_no_time.any():
+            row = int(has_no_time.argmax())
+            raise ValueError(
+                f"{name}, row {row + 1}: the pair occurs twice, and keep={keep!r} "
+                "needs the times of both; timestamp=False takes the order of the rows"
+            )
         pairs = pairs.iloc[data["timestamp"].argsort(kind="stable").to_numpy()]
     return pairs.duplicated(keep=keep).sort_index().to_numpy()

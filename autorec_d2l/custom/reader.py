@@ -1,23 +1,20 @@
-"""Read a table of any form, a piece at a time: its ids as words, its ratings as numbers.
+"""Read a table in chunks with pandas, each column as its distinct values and codes.
 
-pandas parses; here it is found out what is to be parsed. Every fault is one error that names the
-file, the row (the first below a header is row 1) and what to do.
+Errors name the file, the row (the first one below a header is row 1) and what to do.
 """
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import csv
 import gzip
-import io
 import lzma
 import os
+import re
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,128 +23,58 @@ import pandas as pd
 from pandas.api import types
 from tqdm import tqdm
 
-from autorec_d2l.custom.columns import find, has_header
-from autorec_d2l.custom.ids import Ids, as_whole
+from autorec_d2l.custom.columns import has_header, is_number, resolve_columns
+from autorec_d2l.custom.ids import Ids, as_integers
 
 SEPARATORS = ("::", "\t", ";", ",", "|", " ")
-UNIT = "\x1f"  # ASCII's own separator of fields
+NUM_LINES = 20  # that show the form of a table
 CHUNK = 1_000_000  # rows
 LARGE = 20_000_000  # bytes, which take more than two seconds
-OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+UNREADABLE = (
+    *(pd.errors.ParserError, pd.errors.ParserWarning, csv.Error),
+    *(EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 
 class Table(NamedTuple):
-    """Some columns of a table: the distinct values of each, and which of them a row has."""
+    """Some columns of a table, by kind."""
 
-    words: dict[str, pd.Index]  # by kind, in the order in which they come
-    codes: dict[str, np.ndarray]  # (num_rows,), int32; -1 where a value is missing
+    columns: dict[str, pd.Categorical]  # (num_rows,); code -1 where a value is missing
     times: np.ndarray | None  # (num_rows,), float64, seconds since 1970; NaN where missing
-    where: str  # the table's name in messages
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(next(iter(self.codes.values())))
+    name: str  # in messages
 
     def numbers(self, kind: str) -> np.ndarray:
-        """Return a column of finite numbers, float64, ``(num_rows,)``; 3,5 is 3.5, and
-        1,000 nothing.
+        """Return a column as finite numbers, float64, ``(num_rows,)``; "3,5" is 3.5.
 
-        Raises ``ValueError`` for the first row that has something else, or nothing.
+        Raises ``ValueError`` for the first row with anything else, such as 1,000, or nothing.
         """
-        texts = self.words[kind].astype(str).str.strip()
-        values = pd.to_numeric(
-            texts.str.replace(r",(?=\d\d?$)", ".", regex=True), errors="coerce"
-        ).to_numpy("float64")
-        self.refuse(kind, np.isfinite(values), f"a {kind} has to be a finite number")
-        return values[self.codes[kind]]
+        texts = self.columns[kind].categories.astype(str).str.strip()
+        texts = texts.str.replace(r",(?=\d\d?$)", ".", regex=True)
+        numbers = pd.to_numeric(texts, errors="coerce").to_numpy("float64")
+        self._check(kind, np.isfinite(numbers), f"a {kind} has to be a finite number")
+        return numbers[self.columns[kind].codes]
 
-    def places(self, kind: str, ids: Ids) -> np.ndarray:
-        """Return the places of a column among some ids, ``(num_rows,)``, -1 for an unknown one.
+    def indices(self, kind: str, ids: Ids) -> np.ndarray:
+        """Return the indices of a column among ``ids``, ``(num_rows,)``, -1 for an unknown id.
 
         Raises ``ValueError`` for the first row without an id.
         """
-        self.require(kind)
-        return ids.places(self.words[kind])[self.codes[kind]]
+        self.check_complete(kind)
+        return ids.indices(self.columns[kind].categories)[self.columns[kind].codes]
 
-    def require(self, kind: str) -> None:
+    def check_complete(self, kind: str) -> None:
         """Raise ``ValueError`` for the first row that lacks a value."""
-        self.refuse(kind, np.ones(len(self.words[kind]), dtype=bool), f"every row needs its {kind}")
+        self._check(kind, self.columns[kind].categories.notna(), f"every row needs its {kind}")
 
-    def refuse(self, kind: str, is_good: np.ndarray, rule: str) -> None:
-        """Raise ``ValueError`` for the first row whose value is missing or not good."""
-        bad = ~np.append(is_good, False)[self.codes[kind]]
-        if bad.any():
-            row = int(bad.argmax())
-            code = self.codes[kind][row]
-            found = "it is missing" if code < 0 else f"got {str(self.words[kind][code])[:60]!r}"
+    def _check(self, kind: str, is_valid: np.ndarray, rule: str) -> None:
+        """Raise ``ValueError`` for the first row whose value is missing or not valid."""
+        column = self.columns[kind]
+        is_bad = ~np.append(is_valid, False)[column.codes]
+        if is_bad.any():
+            row = int(is_bad.argmax())
+            found = "it is missing" if pd.isna(column[row]) else f"got {str(column[row])[:60]!r}"
             raise ValueError(
-                f"{self.where}, row {row + 1}: {rule}, {found} "
-                f"({int(bad.sum()):,} in all); mend the rows or leave them out"
-            )
-
-
-def gather(
-    pieces: Iterable[pd.DataFrame],
-    where: str,
-    kinds: Sequence[str],
-    required: Sequence[str],
-    named: Mapping[str, Any],
-    is_frame: bool = False,
-) -> Table:
-    """Number the values of each column over all pieces, in the order in which they come."""
-    numbers: dict[str, dict[str, int]] = {}
-    codes: dict[str, Any] = {}
-    words: dict[str, Any] = {}
-    times: list[np.ndarray] = []
-    for piece in pieces:
-        places = find(list(piece.columns), where, kinds, required, named) if is_frame else named
-        for kind, place in places.items():
-            column = piece.iloc[:, place]
-            if kind == "timestamp":
-                times.append(_seconds(column, where))
-                continue
-            here, words[kind] = pd.factorize(column)
-            if not is_frame:
-                known = numbers.setdefault(kind, {})
-                new = [known.setdefault(value, len(known)) for value in words[kind]]
-                here = np.array([*new, -1])[here]
-            codes.setdefault(kind, []).append(here.astype("int32"))
-    if not sum(map(len, codes.get(required[0], []))):
-        raise ValueError(f"{where} has no rows below its header")
-    if not is_frame:
-        words = {kind: pd.Index(list(known), dtype=object) for kind, known in numbers.items()}
-        _check_quotes(words, where)
-        words |= {kind: as_whole(words[kind]) for kind in words if kind in ("user", "item")}
-    codes = {kind: np.concatenate(parts) for kind, parts in codes.items()}
-    words = {kind: pd.Index(values) for kind, values in words.items()}
-    return Table(words, codes, np.concatenate(times) if times else None, where)
-
-
-def _seconds(column: pd.Series, where: str) -> np.ndarray:
-    """Return times in seconds since 1970: numbers stay, dates are taken for UTC."""
-    is_date = types.is_datetime64_any_dtype(column)
-    seconds = pd.Series(np.nan, column.index) if is_date else pd.to_numeric(column, errors="coerce")
-    seconds = seconds.astype("float64")
-    if seconds.isna().any():
-        dates = column.where(seconds.isna()).astype(column.dtype if is_date else object)
-        dates = pd.to_datetime(dates, errors="coerce", utc=True, format="mixed")
-        seconds = seconds.fillna((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta("1s"))
-        bad = (seconds.isna() & column.notna()).to_numpy()
-        if bad.any():
-            raise ValueError(
-                f"{where}: {column.iloc[int(bad.argmax())]!r} is no time; timestamp=False leaves "
-                "the column alone"
-            )
-    return seconds.to_numpy()
-
-
-def _check_quotes(words: dict[str, pd.Index], where: str) -> None:
-    """Refuse a word of several lines: the rows after a quotation mark would be lost in it."""
-    for kind, values in words.items():
-        word = next((word for word in values if "\n" in word), None)
-        if word is not None:
-            raise ValueError(
-                f"{where}: the {kind} {word[:40]!r} opens a quotation mark that does not close"
+                f"{self.name}, row {row + 1}: {rule}, {found} ({is_bad.sum():,} in all)"
             )
 
 
@@ -161,131 +88,153 @@ def read_table(
     encoding: str | None = None,
     **named: str | int | bool | None,
 ) -> Table:
-    """Return the columns of ``kinds`` of a file or a DataFrame, those of ``required`` at least.
+    """Return the columns of ``kinds`` of a file or a DataFrame, at least those ``required``.
 
-    ``named`` says which column is of which kind, by its name or its place from 0. What is not
-    said is found out: compression, encoding, separator, header, and columns with the usual names.
+    ``named`` says which column is of which kind, by its name or its position from 0. Otherwise
+    columns are found by their usual names, and separator, header and encoding by the first lines.
+    The extension of a compressed file says how, as for pandas.
 
     Raises ``OSError`` for a file that cannot be read, ``ImportError`` for parquet without pyarrow,
-    and ``ValueError`` for a table that is empty, ragged, or lacks a column.
+    and ``ValueError`` for a table that is empty, ragged, damaged, or lacks a column.
     """
-    if isinstance(source, pd.DataFrame):
-        return gather([source], "the table", kinds, required, named, is_frame=True)
-    path = Path(source)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name the file in it that has the ratings")
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith(b"PK"):
-        raise ValueError(f"{path} is a zip archive or a workbook: unpack it, or save it as CSV")
-    if start.startswith(b"PAR1"):
-        try:
-            frame = pd.read_parquet(path)
-        except ImportError as error:
-            raise ImportError(f"{path} is parquet: pip install pyarrow") from error
-        return gather([frame], str(path), kinds, required, named, is_frame=True)
-    encodings = [encoding] if encoding else ["utf-8-sig", "latin-1"]
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    for attempt in encodings:
-        try:
-            return _read_file(path, attempt, separator, header, kinds, required, named)
-        except UnicodeDecodeError as error:
-            fault = error
-    raise ValueError(f"{path} is not in {encodings[-1]}: name its encoding") from fault
+    name, frame = "the table", source
+    if not isinstance(source, pd.DataFrame):
+        path = Path(source)
+        name = str(path)
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start != b"PAR1":
+            if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                encoding = "utf-16"
+            form = separator, header, kinds, required, named
+            try:
+                return _read_text(path, encoding or "utf-8-sig", *form)
+            except UnicodeDecodeError:
+                if encoding:
+                    raise
+                return _read_text(path, "latin-1", *form)
+        frame = pd.read_parquet(path)
+    return _join([frame], resolve_columns(list(frame), name, kinds, required, named), name)
 
 
-def _read_file(path, encoding, separator, header, kinds, required, named) -> Table:
+def _read_text(path, encoding, separator, header, kinds, required, named) -> Table:
     try:
-        with _opened(path, encoding) as (file, _):
-            lines = [line.rstrip("\r\n") for line in islice(file, 20)]
-        lines = [line for line in lines if line.strip()]
-        if not lines:
-            raise ValueError(f"{path} is empty")
-        separator = separator or _separator(lines)
-        fields = [field.strip() for field in _split(lines[0], separator)]
-        if header is None:
-            header = has_header(fields, named)
-        places = find(fields, str(path), kinds, required, named, header)
-        chunks = _chunks(path, encoding, separator, header, len(fields), places.get("timestamp"))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of fields that would be lost
-            return gather(chunks, str(path), kinds, required, places)
-    except pd.errors.ParserWarning as error:
-        raise ValueError(
-            f"{path} cannot be read as a table: rows have more fields than {fields}"
-        ) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"{path} is damaged or cut off: {error}") from error
-    except (pd.errors.ParserError, csv.Error) as error:
-        raise ValueError(
-            f"{path} cannot be read as a table: {' '.join(str(error).split())}"
-        ) from error
+            lines = _first_lines(path, encoding)
+            separator = separator or _find_separator(lines)
+            fields = [field.strip() for field in _split(lines[:1], separator)[0]]
+            if header is None:
+                header = has_header(fields, named)
+            columns = resolve_columns(fields, str(path), kinds, required, named, header)
+            with pd.read_csv(
+                path,
+                sep=r"\s+" if separator == " " else separator,
+                engine="python" if len(separator) > 1 else "c",
+                header=0 if header else None,
+                names=range(len(fields)),
+                index_col=False,
+                dtype={i: object for i in range(len(fields)) if i != columns.get("timestamp")},
+                keep_default_na=False,  # NA, None and null are valid names of a user
+                na_values=[""],
+                skipinitialspace=True,
+                encoding=encoding,
+                chunksize=CHUNK,
+            ) as chunks:
+                if path.stat().st_size > LARGE:
+                    chunks = tqdm(chunks, desc=path.name, unit="M rows")
+                table = _join(_check_quotes(chunks, separator, columns, path), columns, str(path))
+    except UNREADABLE as error:
+        message = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read as a table: {message}") from error
+    for kind in {"user", "item"}.intersection(columns):
+        column = table.columns[kind]
+        table.columns[kind] = column.rename_categories(as_integers(column.categories))
+    return table
 
 
-@contextmanager
-def _opened(path: Path, encoding: str) -> Iterator[tuple[io.TextIOBase, io.BufferedReader]]:
-    """Open a text, compressed or not; give it and the file below, which knows how far it is."""
-    with path.open("rb") as raw:
-        start = raw.read(8)
-        raw.seek(0)
-        opener = next(
-            (opener for magic, opener in OPENERS.items() if start.startswith(magic)), None
-        )
-        file = opener(raw) if opener else raw
-        yield io.TextIOWrapper(file, encoding=encoding, newline=""), raw
+def _first_lines(path: Path, encoding: str) -> list[str]:
+    """Return the first lines of a text; raise ``ValueError`` for other files."""
+    form = {"sep": "\x1e", "header": None, "names": [0], "index_col": False, "dtype": object}
+    form |= {"quoting": csv.QUOTE_NONE, "keep_default_na": False, "nrows": NUM_LINES}
+    lines = pd.read_csv(path, encoding=encoding, **form)[0].tolist()
+    if not lines:
+        raise ValueError(f"{path} is empty")
+    if lines[0].startswith(("{", "[")) or re.search(r"[\0-\x08]", "".join(lines)):
+        raise ValueError(f"{path} is JSON, a workbook or an archive, not a table: save it as CSV")
+    return lines
 
 
-class _Colons:
-    """A text with one character in place of ``::``, which pandas reads fifty times faster."""
-
-    def __init__(self, file: io.TextIOBase):
-        self.file = file
-
-    def read(self, size: int = -1) -> str:
-        """Return about so many characters; the two colons stay together."""
-        text = self.file.read(size)
-        if text.endswith(":"):
-            text += self.file.read(1)
-        return text.replace("::", UNIT)
-
-    __iter__ = None  # pandas takes it for a file if it can be read and has this
-
-
-def _separator(lines: Sequence[str]) -> str:
-    """Return the first separator that cuts all lines alike, or else cuts the first one most."""
+def _find_separator(lines: Sequence[str]) -> str:
+    """Return the first separator that splits all lines alike, or else the first line most."""
     for separator in SEPARATORS:
-        lengths = {len(_split(line, separator)) for line in lines}
+        lengths = {len(row) for row in _split(lines, separator)}
         if len(lengths) == 1 and max(lengths) > 1:
             return separator
-    return max(SEPARATORS[1:], key=lambda separator: len(_split(lines[0], separator)))
+    return max(SEPARATORS, key=lambda separator: len(_split(lines[:1], separator)[0]))
 
 
-def _split(line: str, separator: str) -> list[str]:
+def _split(lines: Sequence[str], separator: str) -> list[list[str]]:
     if len(separator) > 1:
-        return line.split(separator)
-    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        return [line.split(separator) for line in lines]
+    return list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
 
 
-def _chunks(path, encoding, separator, header, num_fields, time) -> Iterator[pd.DataFrame]:
-    """Give pieces of a text as objects, with a progress bar over the bytes of a large one."""
-    size = path.stat().st_size
-    silent = {"disable": True} if size < LARGE else {}
-    with _opened(path, encoding) as (file, raw):
-        pieces = pd.read_csv(
-            _Colons(file) if separator == "::" else file,
-            sep={"::": UNIT, " ": r"\s+"}.get(separator, separator),
-            header=None,
-            names=range(num_fields),
-            index_col=False,
-            skiprows=int(header),
-            dtype={place: object for place in range(num_fields) if place != time},
-            keep_default_na=False,  # NA, None and null are good names for a user
-            na_values=[""],
-            skipinitialspace=True,
-            chunksize=CHUNK,
-        )
-        with tqdm(total=size, unit="B", unit_scale=True, desc=path.name, **silent) as progress:
-            for piece in pieces:
-                yield piece
-                progress.update(raw.tell() - progress.n)
+def _check_quotes(
+    chunks: Iterable[pd.DataFrame], separator: str, columns: Mapping[str, int], path: Path
+) -> Iterator[pd.DataFrame]:
+    """Yield chunks; raise ``ValueError`` where an unclosed quotation mark has swallowed rows.
+
+    A quoted field may hold line breaks, but not lines that look like rows of the table.
+    """
+    for chunk in chunks:
+        for i in chunk.columns.difference([columns.get("timestamp")]):
+            chunk[i] = chunk[i].astype("category")
+            values = chunk[i].cat.categories
+            for text in values[values.str.contains("[\r\n]")]:
+                fields = [text if j == i else "0" for j in chunk]
+                if i in columns.values() or _holds_rows(fields, separator, columns.get("rating")):
+                    row = (chunk[i] == text).idxmax() + 1
+                    raise ValueError(
+                        f"{path}, row {row}: a quotation mark before {text[:40]!r} does not close"
+                    )
+        yield chunk
+
+
+def _holds_rows(fields: Sequence[str], separator: str, rating: int | None) -> bool:
+    """Return whether lines of a record look like rows: with all fields, and a number as rating."""
+    rows = [line.split(separator) for line in re.split("[\r\n]+", separator.join(fields))]
+    is_row = [
+        len(row) == len(fields) and (rating is None or is_number(row[rating])) for row in rows
+    ]
+    return any(is_row[1:-1]) or (is_row[0] and is_row[-1])
+
+
+def _join(chunks: Iterable[pd.DataFrame], columns: Mapping[str, int], name: str) -> Table:
+    """Return the columns at some positions of the chunks of a table."""
+    parts: dict[str, list[Any]] = {kind: [] for kind in columns}
+    for chunk in chunks:
+        for kind, position in columns.items():
+            column = chunk.iloc[:, position]
+            parts[kind].append(
+                _seconds(column, name) if kind == "timestamp" else pd.Categorical(column)
+            )
+    times = parts.pop("timestamp", None)
+    if not any(map(len, next(iter(parts.values())))):
+        raise ValueError(f"{name} has no rows below its header")
+    joined = {kind: types.union_categoricals(part) for kind, part in parts.items()}
+    return Table(joined, np.concatenate(times) if times else None, name)
+
+
+def _seconds(column: pd.Series, name: str) -> np.ndarray:
+    """Return times in seconds since 1970: numbers stay, dates are taken for UTC."""
+    is_date = types.is_datetime64_any_dtype(column)
+    seconds = pd.to_numeric(column.mask(column.notna()) if is_date else column, errors="coerce")
+    seconds = seconds.astype("float64")
+    is_text = seconds.isna()
+    try:
+        dates = pd.to_datetime(column[is_text], utc=True, format="mixed")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {error}; timestamp=False ignores the times") from error
+    seconds[is_text] = (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta("1s")
+    return seconds.to_numpy()

@@ -1,28 +1,20 @@
-"""``python -m autorec_d2l``, as a user runs it."""
+"""The command line, ``python -m autorec_d2l``, called in the process of the test."""
 
+import io
 import os
+import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import torch
+from test_custom import made_up
 
 import autorec_d2l as d2l
-from autorec_d2l import __main__ as command
-from autorec_d2l import devices, download
-
-
-def run(*options, **variables):
-    """Run the command in a process of its own, with a progress bar and, as here, one thread."""
-    environment = {key: value for key, value in os.environ.items() if key != "TQDM_DISABLE"}
-    environment |= {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "autorec_d2l", *options],
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from autorec_d2l import cli
+from autorec_d2l.data import download
+from autorec_d2l.training import distributed
 
 
 def columns(out):
@@ -35,72 +27,20 @@ def columns(out):
     )
 
 
-def test_a_real_short_run_and_the_same_again(ml100k, capsys):
-    done = run("--epochs", "2", "--seed", "3", "--user", "7", "--device", "cpu")
+def test_a_short_run_in_a_process_and_the_same_again(ml100k, capsys):
+    options = ["--epochs", "2", "--seed", "3", "--user", "7", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "autorec_d2l", *options], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     line = done.stdout.splitlines()[0]
     assert line.startswith("train RMSE ")
-    assert line.endswith(" stars")
-    assert 0.9 < float(line.split("test RMSE ")[1].split()[0]) < 1.2
-    liked, advice = columns(done.stdout)
-    assert len(liked) == len(advice) == 10
-    assert len(set(advice)) == 10
-    assert done.stderr.count("ml-100k: read from") == 1
-    assert "2/2" in done.stderr
-    assert "ratings/s=" in done.stderr
-    command.main(["--epochs", "2", "--seed", "3", "--user", "7", "--device", "cpu"])
-    assert capsys.readouterr().out == done.stdout
-
-
-@pytest.mark.parametrize("code", ["cp932", "cp949", "gbk", "cp1252", "latin-1", "ascii"])
-def test_the_whole_table_comes_out_in_any_code_page(ml100k, code):
-    """User 537 likes Les Miserables, whose accent Japan's and Korea's code pages do not have."""
-    command = [sys.executable, "-m", "autorec_d2l", "--epochs=1", "--user=537"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": code}
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    rows = done.stdout.decode(code).splitlines()
-    assert sum(row.startswith("5  ") for row in rows) == 10
-    [row] = (row for row in rows if "rables, Les" in row)
-    assert ("Misérables" if code in ("cp1252", "latin-1", "gbk") else "Mis?rables") in row
-
-
-def test_a_reader_that_has_had_enough_ends_it_quietly(ml100k):
-    """As `python -m autorec_d2l | head -1` does: the reader is gone before anything is printed."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    command = [sys.executable, "-m", "autorec_d2l", "--epochs=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    done = subprocess.run(
-        command, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120
-    )
-    os.close(writing)
-    assert done.returncode == 0
-    assert [line for line in done.stderr.splitlines() if not line.startswith("ml-100k: ")] == []
+    assert 0.9 < float(line.split("test RMSE ")[1].split(" stars")[0]) < 1.2
+    liked, best = columns(done.stdout)
+    assert len(liked) == len(set(best)) == 10
     assert "ml-100k: read from" in done.stderr
-
-
-@pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", None])
-def test_it_trains_on_one_thread_unless_told_otherwise(ml100k, monkeypatch, capsys, variable):
-    found = []
-
-    def train(*arguments):
-        found.append(torch.get_num_threads())
-        return Unpopular()
-
-    monkeypatch.setattr(command, "train", train)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if variable:
-        monkeypatch.setenv(variable, "2")
-    monkeypatch.setattr(devices, "THREADS", 2)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        command.main([])
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-    assert found == [2 if variable else 1]
+    cli.main(options)
+    assert capsys.readouterr().out == done.stdout
 
 
 class Unpopular(torch.nn.Module):
@@ -117,96 +57,156 @@ class Unpopular(torch.nn.Module):
 
 @pytest.fixture
 def unpopular(monkeypatch):
-    """Put a network that is known in the place of training."""
-    monkeypatch.setattr(command, "train", lambda *args: Unpopular())
+    """Replace training by a network that is known."""
+    monkeypatch.setattr(cli, "train", lambda *args: Unpopular())
+
+
+@pytest.mark.parametrize("code", ["cp932", "cp1252", "ascii"])
+def test_all_titles_are_printed_in_any_code_page(ml100k, unpopular, monkeypatch, code):
+    """User 537 likes Les Miserables, whose accent Japan's and Korea's code pages do not have."""
+    stream = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stream, encoding=code))
+    cli.main(["--user=537"])
+    rows = stream.getvalue().decode(code).splitlines()
+    assert sum(row.startswith("5  ") for row in rows) == 10
+    [row] = (row for row in rows if "rables, Les" in row)
+    assert ("Misérables" if code == "cp1252" else "Mis?rables") in row
+
+
+def test_a_closed_output_ends_it_quietly(ml100k, unpopular, monkeypatch):
+    """As `python -m autorec_d2l | head -1` does: the reader is gone before anything is printed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        cli.main([])
+
+
+@pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", None])
+def test_it_trains_on_one_thread_unless_a_number_is_set(ml100k, monkeypatch, variable):
+    found = []
+
+    def train(*arguments):
+        found.append(torch.get_num_threads())
+        return Unpopular()
+
+    monkeypatch.setattr(cli, "train", train)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "2")
+    monkeypatch.setattr(distributed, "DEFAULT_THREADS", 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        cli.main([])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found == [2 if variable else 1]
 
 
 def test_films_are_new_to_the_user_and_have_20_ratings(ml100k, unpopular, capsys):
-    command.main(["--user", "13", "--seed", "1"])
-    _, advice = columns(capsys.readouterr().out)
+    cli.main(["--user", "13", "--seed", "1"])
+    liked, best = columns(capsys.readouterr().out)
     train_data, _ = d2l.split_data_ml100k(*ml100k, seed=1)
     counts = train_data["item_id"].value_counts()
-    seen = set(train_data.loc[train_data["user_id"] == 13, "item_id"])
-    eligible = sorted((n, item) for item, n in counts.items() if n >= 20 and item not in seen)
+    rated = train_data[train_data["user_id"] == 13].sort_values("item_id")
+    eligible = sorted(
+        (n, item) for item, n in counts.items() if n >= 20 and item not in set(rated["item_id"])
+    )
     titles = d2l.read_items_ml100k().set_index("item_id")["title"].str[:40]
     # Predictions are above 5 for all of these; what is shown stays within the scale.
-    assert advice == [("5.00", titles[item]) for _, item in eligible[:10]]
-
-
-def test_the_users_own_films_stand_beside_them(ml100k, unpopular, capsys):
-    command.main(["--user", "13", "--seed", "1"])
-    liked, _ = columns(capsys.readouterr().out)
-    train_data, _ = d2l.split_data_ml100k(*ml100k, seed=1)
-    own = train_data[train_data["user_id"] == 13].sort_values("item_id")
-    own = own.sort_values("rating", ascending=False, kind="stable").head(10)
-    titles = d2l.read_items_ml100k().set_index("item_id")["title"].str[:40]
-    assert liked == [(str(r.rating), titles[r.item_id]) for r in own.itertuples()]
-
-
-def test_help_names_every_option_and_default(capsys):
-    with pytest.raises(SystemExit) as stop:
-        command.main(["--help"])
-    assert stop.value.code == 0
-    shown = capsys.readouterr().out
-    assert shown.startswith("usage: python -m autorec_d2l")
-    for option in ("--epochs", "--seed", "--device", "--user", "(default: 25)"):
-        assert option in shown
+    assert best == [("5.00", titles[item]) for _, item in eligible[:10]]
+    rated = rated.sort_values("rating", ascending=False, kind="stable").head(10)
+    assert liked == [(str(r.rating), titles[r.item_id]) for r in rated.itertuples()]
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "reason"),
+    ("arguments", "reason"),
     [
-        ("--epochs", "0", "must be a whole number 1 to 10000, got 0"),
-        ("--epochs", "many", "must be a whole number 1 to 10000, got many"),
-        ("--epochs", "2.5", "must be a whole number 1 to 10000, got 2.5"),
-        ("--epochs", "²", "must be a whole number 1 to 10000, got ²"),
-        ("--user", "0", "must be a whole number 1 to 943, got 0"),
-        ("--user", "944", "must be a whole number 1 to 943, got 944"),
-        ("--seed", "-1", "must be a whole number 0 to 4294967295, got -1"),
-        ("--seed", "4294967296", "must be a whole number 0 to 4294967295, got 4294967296"),
-        ("--device", "abacus", "abacus cannot be used here: "),
-        ("--device", "meta", "meta cannot be used here: "),
-        ("--device", "cuda:99", "cuda:99 cannot be used here: "),
+        (["--epochs", "0"], "argument --epochs: must be an integer 1 to 10000, got 0"),
+        (["--epochs", "2.5"], "argument --epochs: must be an integer 1 to 10000, got 2.5"),
+        (["--user", "²"], "argument --user: must be an integer 1 to 943, got ²"),
+        (["--user", "944"], "argument --user: must be an integer 1 to 943, got 944"),
+        (["--seed", "4294967296"], "argument --seed: must be an integer 0 to 4294967295"),
+        (["--device", "abacus"], "argument --device: abacus cannot be used here: "),
+        (["--device", "cuda:99"], "argument --device: cuda:99 cannot be used here: "),
+        (["--epoch5"], "unrecognized arguments: --epoch5"),
+        (["fti", "ratings.csv"], "invalid choice: 'fti'"),
+        (["evaluate", "model.pt"], "the following arguments are required: test"),
     ],
 )
-def test_a_bad_option_is_one_clear_error_line(capsys, option, value, reason):
+def test_a_bad_option_is_one_line(capsys, arguments, reason):
     with pytest.raises(SystemExit) as stop:
-        command.main([option, value])
+        cli.main(arguments)
     assert stop.value.code == 2
-    error = capsys.readouterr().err.split("python -m autorec_d2l: error: ")[1]
-    assert error.startswith(f"argument {option}: {reason}")
+    assert reason in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_an_unknown_option_is_refused(capsys):
-    with pytest.raises(SystemExit) as stop:
-        command.main(["--epoch5"])
-    assert stop.value.code == 2
-    assert "unrecognized arguments: --epoch5" in capsys.readouterr().err
-
-
-def test_without_data_it_ends_with_the_message_and_no_traceback(tmp_path):
-    (tmp_path / "file").touch()
-    done = run(AUTOREC_D2L_DATA=str(tmp_path / "file" / "below"))
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith(
-        f"The data folder {tmp_path / 'file' / 'below'} cannot be written"
-    )
-    assert "AUTOREC_D2L_DATA" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_if_no_source_serves_the_message_is_what_is_left(tmp_path, monkeypatch):
+def test_without_data_it_ends_with_a_message(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOREC_D2L_DATA", str(tmp_path))
-    monkeypatch.setitem(download.SOURCES, "ml-100k", [])
-    with pytest.raises(SystemExit, match="ml-100k could not be had from any source:") as stop:
-        command.main([])
-    assert f"Place ml-100k.zip (or the unpacked folder ml-100k) into {tmp_path}" in stop.value.code
+    monkeypatch.setattr(download, "SOURCES", {name: [] for name in download.SOURCES})
+    with pytest.raises(SystemExit, match=r"Place ml-100k\.zip"):
+        cli.main([])
 
 
 def test_stopped_before_the_first_epoch_it_recommends_nothing(ml100k, monkeypatch):
-    monkeypatch.setattr(
-        command.d2l, "train_recsys_rating", lambda *args, **kwargs: d2l.read_items_ml100k()[:0]
-    )
+    monkeypatch.setattr(d2l, "train_recsys_rating", lambda *args, **kwargs: pd.DataFrame())
     with pytest.raises(SystemExit, match="No epoch was finished, so there is nothing to recommend"):
-        command.main([])
+        cli.main([])
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A folder with a table and a model of it."""
+    folder = tmp_path_factory.mktemp("fitted")
+    made_up()[:450].to_csv(folder / "ratings.csv", index=False)
+    cli.main(["fit", f"{folder / 'ratings.csv'}", "--out", f"{folder / 'model.pt'}", "--epochs=9"])
+    return folder
+
+
+def test_the_commands_for_own_ratings(fitted, monkeypatch, capsys):
+    monkeypatch.chdir(fitted)
+    cli.main(["fit", "ratings.csv", "--out", "other.pt", "--valid", "0", "--epochs", "2"])
+    assert "other.pt: fitted to all 450 ratings in 2 epochs" in capsys.readouterr().out
+    pd.DataFrame({"movieId": range(30), "title": ["A\x1b[2J"] + ["B"] * 29}).to_csv("titles.csv")
+    cli.main(["recommend", "model.pt", "--user", "7", "-n", "30", "--items", "titles.csv"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["predicted", "item", "title"]
+    assert {line.split()[-1] for line in lines[1:]} <= {"B", "A?[2J"}
+    made_up()[["item", "rating"]][:5].drop_duplicates("item").to_csv("mine.csv", index=False)
+    cli.main(["recommend", "model.pt", "--ratings", "mine.csv", "-n", "3"])
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    test = made_up()[440:].rename(columns={"user": "who"})
+    test.to_csv("test.csv", index=False)
+    cli.main(["predict", "model.pt", "test.csv", "--columns", "user=who", "--out", "stars.csv"])
+    stars = pd.read_csv("stars.csv", dtype={"user": str, "item": str})
+    assert stars["item"].tolist() == test["item"].tolist()
+    cli.main(["predict", "model.pt", "test.csv", "--columns", "user=0", "item=1"])
+    out = capsys.readouterr().out
+    assert out.endswith((fitted / "stars.csv").read_text(encoding="utf-8"))
+    cli.main(["evaluate", "model.pt", "test.csv", "--columns", "user=who"])
+    out, err = capsys.readouterr()
+    assert err == "Note: the model was fitted to 10 of these 60 pairs, which are left out\n"
+    error = ((stars["prediction"].to_numpy() - test["rating"])[10:] ** 2).mean() ** 0.5
+    assert float(re.search(r"  model +([\d.]+)", out)[1]) == pytest.approx(error, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recommend", "model.pt", "--user", "nobody"], "does not know the user 'nobody'"),
+        (["recommend", "ratings.csv", "--user", "7"], "ratings.csv is not a complete model"),
+        (["fit", "ratings.csv", "--out", "no/folder/m.pt"], "--out must name a file"),
+        (["fit", ".", "--out", "m.pt"], "Is a directory"),
+        (["fit", "ratings.csv", "--out", "m.pt", "--columns", "user"], "--columns takes"),
+        (["evaluate", "model.pt", "ratings.csv"], "fitted to 450 of these 450 pairs"),
+    ],
+)
+def test_a_command_that_fails_ends_with_one_line(fitted, monkeypatch, arguments, message):
+    monkeypatch.chdir(fitted)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert message in stop.value.code
+    assert "\n" not in stop.value.code
+    assert not (fitted / "m.pt").exists()
