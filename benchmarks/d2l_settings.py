@@ -1,4 +1,4 @@
-"""MF and AutoRec with d2l's settings on the same splits, as the chapters `mf` and `autorec` quote them.
+"""MF and AutoRec with d2l's settings on the same splits, for the chapters `mf` and `autorec`.
 
     python benchmarks/d2l_settings.py
 
