@@ -179,27 +179,3 @@ def test_gpus_train_as_the_cpu_does(devices):
         torch.tensor(train(autorec(dropout=0), 5)), abs=1e-3
     )
     assert next(run["net"].parameters()).device == devices[0]
-
-
-@needs_gpu
-def test_no_batch_waits_for_the_gpu(monkeypatch):
-    """Reading the sums after each epoch is the only wait."""
-    waits, cpu = [], torch.Tensor.cpu
-
-    def allowed(tensor):
-        torch.cuda.set_sync_debug_mode("default")
-        waits.append(tensor.shape)
-        return cpu(tensor)
-
-    def evaluator(*arguments):
-        torch.cuda.set_sync_debug_mode("error")
-        return 1.0
-
-    monkeypatch.setattr(torch.Tensor, "cpu", allowed)
-    run = autorec()
-    run["train_iter"] = [rows.to(GPUS[0]) for rows in run["train_iter"]]
-    try:
-        train(run, 2, devices=GPUS[:1], evaluator=evaluator)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert waits == [(3, 4)] * 2

@@ -57,18 +57,6 @@ def test_rmse_by_hand_whatever_the_batches(batch_size):
     assert net.training
 
 
-def test_autorec_rmse_against_numpy():
-    random = np.random.default_rng(0)
-    train = random.integers(0, 6, (50, 40)).astype("float32")
-    test = np.where(train == 0, random.integers(0, 6, (50, 40)), 0)
-    torch.manual_seed(0)
-    net = d2l.AutoRec(8, 40)
-    predictions = net.eval()(torch.tensor(train)).detach().numpy()
-    expected = np.sqrt(np.mean((predictions[test > 0] - test[test > 0]) ** 2))
-    batches = d2l.load_array((torch.tensor(train),), 7, is_train=False)
-    assert d2l.evaluator(net.train(), batches, torch.tensor(test)) == pytest.approx(expected)
-
-
 def test_rmse_and_mae_count_every_entry_and_masked_rmse_ratings_only():
     predictions, ratings = [4.0, 2.5, 1.0], [5.0, 2.5, 0.0]
     assert d2l.rmse(predictions, ratings) == pytest.approx(math.sqrt(2 / 3))

@@ -303,7 +303,6 @@ def negative():
         ),
         ({"train_iter": [["a", "b"]]}, TypeError, "a batch must hold tensors or arrays of numbers"),
         ({"train_iter": [matrices()[0] > 0]}, TypeError, r"must hold ratings, got a mask \(bool\)"),
-        ({"train_iter": [matrices()[0] * torch.nan]}, FloatingPointError, "the loss is not finite"),
         ({"train_iter": negative()}, ValueError, "a dense matrix holds negative ratings"),
         ({"test_iter": iter([matrices()[0]])}, ValueError, "can be used only once, as a generator"),
         ({"inter_mat": matrices()[1] > 0}, ValueError, r"got a mask \(bool\)"),
@@ -316,18 +315,10 @@ def test_faulty_arguments_are_refused(options, error, message):
         train(autorec(), **options)
 
 
-def test_only_the_parameters_of_the_trainer_are_trained():
-    run = autorec()
-    run["net"].encoder.requires_grad_(False)
-    before = run["net"].decoder.bias.clone()
-    train(run, 1)
-    assert not run["net"].decoder.bias.equal(before)
-    run["net"].requires_grad_(False)
-    with pytest.raises(ValueError, match="trainer holds no parameter of net that requires a gr"):
-        train(run, 1)
-
-
-def test_an_optimizer_that_needs_several_losses_per_step_is_refused():
+def test_an_optimizer_that_cannot_train_the_network_is_refused():
     run = autorec()
     with pytest.raises(ValueError, match="LBFGS needs several losses per step: use Adam"):
         train(run | {"trainer": torch.optim.LBFGS(run["net"].parameters())})
+    run["net"].requires_grad_(False)
+    with pytest.raises(ValueError, match="trainer holds no parameter of net that requires a gr"):
+        train(run)
