@@ -1,10 +1,10 @@
 """A release: one version and one set of metadata everywhere."""
 
 import re
-import tomllib
 from importlib import import_module
 from pathlib import Path
 
+import tomllib
 import yaml
 
 import autorec_d2l

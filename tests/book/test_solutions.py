@@ -2,19 +2,21 @@
 
 import json
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parents[2]
-cut = runpy.run_path(str(ROOT / "book" / "_ext" / "without_solutions.py"))["cut"]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import book_frame  # noqa: E402
+from without_solutions import cut  # noqa: E402
+
 EXERCISE = "```{exercise}\n:label: ex\n\nHow many?\n```"
 START, END = "```{solution-start} ex\n:class: dropdown\n```", "```{solution-end}\n```"
-
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
@@ -22,13 +24,14 @@ PIXEL = (
 
 
 def notebook():
+    figure = new_output("display_data", {"image/png": PIXEL})
     return new_notebook(
         metadata={"language_info": {"name": "python"}},
         cells=[
             new_markdown_cell("# Title"),
-            new_code_cell("lesson = 1"),
+            new_code_cell("lesson = 1", metadata={"tags": ["hide-input"]}),
             new_markdown_cell(f"{EXERCISE}\n\n{START}\n\nBecause."),
-            new_code_cell("answer = 42"),
+            new_code_cell("answer = 42", outputs=[figure]),
             new_markdown_cell(f"So it is.\n\n{END}\n\n## Last"),
             new_code_cell("last = 1"),
         ],
@@ -45,22 +48,21 @@ def test_what_lies_between_is_cut():
 
 
 @pytest.mark.parametrize("text", [START, END, f"{START}\n{START}", f"{START}\n{END}\n{END}"])
-def test_a_start_or_an_end_alone_is_an_error(text):
-    with pytest.raises(ValueError, match=r"alone|no end"):
+def test_a_start_or_an_end_without_the_other_is_an_error(text):
+    with pytest.raises(ValueError, match=r"no counterpart|no end"):
         cut([new_markdown_cell(text)])
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("*.ipynb")), ids=lambda p: p.stem)
-def test_every_chapter_keeps_its_exercises_and_loses_its_solutions(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    kept = cut(cells)
-    before, after = "\n".join(texts(cells)), "\n".join(texts(kept))
-    assert before.count("{exercise}") == after.count("{exercise}") > 0
-    assert "solution-" not in after
-    solutions = re.findall(r"\{solution-start\}.*?\{solution-end\}", before, re.DOTALL)
-    assert len(solutions) == before.count("{exercise}"), "every exercise has a solution that runs"
-    longest = max((line for s in solutions for line in s.splitlines()), key=len)
-    assert longest not in after
+def test_every_chapter_keeps_its_exercises_and_loses_its_solutions():
+    for path in (ROOT / "book").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        before, after = "\n".join(texts(cells)), "\n".join(texts(cut(cells)))
+        assert before.count("{exercise}") == after.count("{exercise}") > 0, path
+        assert "solution-" not in after
+        solutions = re.findall(r"\{solution-start\}.*?\{solution-end\}", before, re.DOTALL)
+        assert len(solutions) == before.count("{exercise}"), f"{path}: one without a solution"
+        longest = max((line for s in solutions for line in s.splitlines()), key=len)
+        assert longest not in after
 
 
 # The pages, in a small book with the extensions and the theme of the large one.
@@ -76,31 +78,27 @@ CONF = f"""import sys
 sys.path.insert(0, {str(ROOT / "book" / "_ext")!r})
 extensions = ["myst_nb", "sphinx_exercise", "book_frame", "without_solutions", "standalone_notebooks"]
 html_theme, root_doc, nb_execution_mode = "sphinx_book_theme", "book/a", "off"
+hide_solutions, exclude_patterns = HIDE, ["README.md"]
 """
+PROJECT = (
+    f'[project]\nname = "autorec_d2l"\nversion = "1"\ndescription = "x"\nurls.Repository = "{URL}"'
+)
 
 
 @pytest.fixture
 def build(tmp_path):
-    """Return a function that builds the small book anew, over what is there; it gives the HTML."""
+    """Return a function that builds the small book over what is there, and returns the HTML."""
     source, out = tmp_path / "source", tmp_path / "out"
     for folder in ("book", "autorec_d2l"):
         (source / folder).mkdir(parents=True)
-    (source / "autorec_d2l" / "__init__.py").touch()
-    (source / "setup.py").write_text("import setuptools\n\nsetuptools.setup()\n", encoding="utf-8")
-    for name in ("README.md", "LICENSE", "book/references.bib"):
+    for name in ("README.md", "LICENSE", "book/references.bib", "autorec_d2l/__init__.py"):
         (source / name).touch()
-    chapter = notebook()
-    chapter.cells[1].metadata.tags = ["hide-input"]
-    chapter.cells[3].outputs = [new_output("display_data", {"image/png": PIXEL})]
-    (source / "book" / "a.ipynb").write_text(json.dumps(chapter), encoding="utf-8")
+    (source / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    (source / "book" / "a.ipynb").write_text(json.dumps(notebook()), encoding="utf-8")
     (source / "book" / "b.md").write_text("---\norphan: true\n---\n# B", encoding="utf-8")
 
-    def build(hide, url=None):
-        project = '[project]\nname = "autorec_d2l"\nversion = "1"\n'
-        project += f'urls.Repository = "{url}"\n' if url else ""
-        (source / "pyproject.toml").write_text(project, encoding="utf-8")
-        conf = f"{CONF}hide_solutions, exclude_patterns = {hide}, ['README.md']\n"
-        (source / "conf.py").write_text(conf, encoding="utf-8")
+    def build(hide):
+        (source / "conf.py").write_text(CONF.replace("HIDE", str(hide)), encoding="utf-8")
         # A process of its own: Sphinx registers its nodes once a process.
         command = [sys.executable, "-m", "sphinx", "-q", "-W", str(source), str(out)]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -118,38 +116,46 @@ def texts_of(html):
 
 
 def links(html, page):
-    return set(re.findall(r'href="([^"#]+)', (html / page).read_text(encoding="utf-8")))
+    """Return the links of a page to other hosts; those to files must exist."""
+    found = set(re.findall(r'href="([^"#]+)', (html / page).read_text(encoding="utf-8")))
+    remote = {link for link in found if "//" in link}
+    for link in found - remote:
+        assert ((html / page).parent / link.partition("?")[0]).exists(), link
+    return remote
 
 
 def test_without_solutions_over_an_older_build(build):
-    html = build(hide=False, url=URL)
+    html = build(hide=False)
+    assert {link for link in links(html, "book/a.html") if re.search("owner", link)} == BUTTONS
     assert list((html / "_images").glob("*.png"))  # drawn by a solution
     before = texts_of(html)
-    html = build(hide=True, url=URL)
+    build(hide=True)
     after = texts_of(html)
     traces = re.compile(r"\b(?:Because|So it is|42)\b")
     with_solutions = {name for name, text in before.items() if traces.search(text)}
-    assert with_solutions >= {"book/a.html", "lone/a.ipynb", "_sources/book/a.ipynb"}
+    assert with_solutions >= {"book/a.html", "standalone/a.ipynb", "_sources/book/a.ipynb"}
     assert list((html / "_images").glob("*.png")) == []
     assert {name for name, text in after.items() if traces.search(text)} == set()
-    assert {name for name, text in after.items() if "How many?" in text} >= {
-        "book/a.html",
-        "lone/a.ipynb",
-    }
+    exercises = {name for name, text in after.items() if "How many?" in text}
+    assert exercises >= {"book/a.html", "standalone/a.ipynb"}
     for page in ("book/a.html", "book/b.html"):
-        remote = {link for link in links(html, page) if "//" in link}
-        assert not any("owner" in link for link in remote)
-        for link in links(html, page) - remote:
-            assert ((html / page).parent / link.partition("?")[0]).exists(), link
+        assert not any("owner" in link for link in links(html, page))
 
 
-def test_buttons(build):
-    """With an address they are there, without one they are not; a lone file is always there."""
-    for url, buttons in ((URL, BUTTONS), (None, set()), ("https://example.org/a/b", set())):
-        html = build(hide=False, url=url)
-        there = links(html, "book/a.html")
-        assert {link for link in there if re.search("owner|colab|binder", link)} == buttons
-        assert "../lone/a.ipynb" in there
-        assert "../_sources/book/b.md" in links(html, "book/b.html")
-        for link in there:
-            assert "//" in link or (html / "book" / link.partition("?")[0]).exists(), link
+@pytest.mark.parametrize(
+    ("urls", "has_buttons"),
+    [
+        (f'Repository = "{URL}"', True),
+        ("", False),
+        ('Repository = "https://example.org/a/b"', False),
+        ('Repository = "git@github.com:a/b.git"', False),
+    ],
+)
+def test_buttons_need_a_host_that_the_theme_knows(tmp_path, urls, has_buttons):
+    text = f"[project]\n[project.urls]\n{urls}"
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    options = {}
+    config = SimpleNamespace(html_theme_options=options, html_baseurl="", hide_solutions=False)
+    book_frame.link_repository(SimpleNamespace(srcdir=tmp_path), config)
+    assert options["repository_url"] == (URL if has_buttons else "")
+    assert bool(options["launch_buttons"]) is has_buttons

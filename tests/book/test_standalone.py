@@ -1,12 +1,15 @@
-"""The lone files: plain Markdown, nothing lost, and a set-up cell that installs what it carries.
+"""The notebooks of the book as they are installed and run elsewhere: set-up cells, wheel, Markdown.
 
-`benchmarks/standalone_notebooks.py` runs them in a bare environment; `.ci/run` does so with two.
+`benchmarks/standalone_notebooks.py` runs standalone notebooks; `.ci/run` does so with two.
 """
 
 import ast
+import importlib.util
 import json
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import venv
@@ -14,17 +17,21 @@ import zipfile
 from importlib.metadata import requires
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import pip
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.interactiveshell import InteractiveShell
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import standalone_notebooks  # noqa: E402
-from plain_markdown import CUT, Book, plain  # noqa: E402
-from without_solutions import cut  # noqa: E402
+from plain_markdown import NEW_CELL, Book, plain  # noqa: E402
 
+execute_notebooks = SimpleNamespace(**runpy.run_path(str(ROOT / "tools" / "execute_notebooks.py")))
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 MOST_BYTES = 3_000_000
 MYST = re.compile(  # a directive, an end of one in colons, an option, a role, a label
@@ -44,11 +51,10 @@ def sources(nb, kind):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """All lone files, as the build of the book writes them."""
-    out = tmp_path_factory.mktemp("lone")
+    """All standalone notebooks, as the build of the book writes them."""
+    out = tmp_path_factory.mktemp("standalone")
     (out / "old.ipynb").touch()
     standalone_notebooks.write(ROOT, CHAPTERS, out)
-    assert not (out / "old.ipynb").exists()
     return out
 
 
@@ -58,81 +64,66 @@ def test_every_chapter_has_one_and_each_is_small(folder):
     assert max(sizes.values()) < MOST_BYTES
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_no_raw_directive_or_role_is_left(folder, path):
-    assert MYST.findall("\n\n".join(sources(read(path), "markdown")))
-    assert MYST.findall("\n\n".join(sources(read(folder / path.name), "markdown"))) == []
+KEPT = {  # in a chapter: in its standalone notebook
+    r"^#+ ": r"^#+ (?!Exercise$|Solution$)",
+    r"^```\{exercise\}": r"^### Exercise$",
+    r"^```\{solution-start\}": r"^### Solution$",
+    r"^```(?:python|bash)$": r"^```(?:python|bash)$",
+    "中文要点": r"^> \*\*中文要点\*\*$",
+}
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_nothing_else_is_lost(folder, path):
-    book, lone = read(path), read(folder / path.name)
-    setup, *code = sources(lone, "code")
+def test_nothing_is_lost_or_left_as_myst(folder, path):
+    book, standalone = read(path), read(folder / path.name)
+    setup, *code = sources(standalone, "code")
     assert code == sources(book, "code")[1:]
     assert "b64decode" in setup
-    before, after = ("\n\n".join(sources(nb, "markdown")) for nb in (book, lone))
-    for mark, plainly in {
-        r"^#+ ": r"^#+ (?!Exercise$|Solution$)",
-        r"^```\{exercise\}": r"^### Exercise$",
-        r"^```\{solution-start\}": r"^### Solution$",
-        r"^```(?:python|bash)$": r"^```(?:python|bash)$",
-        "中文要点": r"^> \*\*中文要点\*\*$",
-    }.items():
-        found, kept = (re.findall(p, t, re.M) for p, t in ((mark, before), (plainly, after)))
-        assert len(found) == len(kept), mark
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_what_the_book_folds_is_folded(folder, path):
-    lone = read(folder / path.name)
-    for cell in lone.cells:
+    before, after = ("\n\n".join(sources(nb, "markdown")) for nb in (book, standalone))
+    assert MYST.findall(before)
+    assert MYST.findall(after) == []
+    for mark, plainly in KEPT.items():
+        assert len(re.findall(mark, before, re.M)) == len(re.findall(plainly, after, re.M)), mark
+    for cell in standalone.cells:
         if cell.cell_type == "code":
             is_folded = "hide-input" in cell.metadata.get("tags", [])
             assert (cell.metadata.get("cellView") == "form") is is_folded
             assert bool(cell.metadata.get("jupyter", {}).get("source_hidden")) is is_folded
             assert (cell.outputs, cell.execution_count) == ([], None)
-    solutions = [cell.id for cell in lone.cells if cell.source == "### Solution"]
-    assert lone.metadata.colab.collapsed_sections == solutions
+    solutions = [cell.id for cell in standalone.cells if cell.source == "### Solution"]
+    assert standalone.metadata.colab.collapsed_sections == solutions
     # A heading folds what follows, up to the next one: after a solution there has to be one.
-    book = "\n\n".join(sources(read(path), "markdown"))
-    after = re.split(r"^```\{solution-end\}\n```\s*", book, flags=re.M)[1:]
+    after = re.split(r"^```\{solution-end\}\n```\s*", before, flags=re.M)[1:]
     assert all(not text or text.startswith(("```{exercise}", "#")) for text in after)
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_imports_what_the_library_brings(path):
+def test_chapters_import_only_the_library_and_its_dependencies():
     names = {"autorec_d2l", "IPython", *sys.stdlib_module_names}
     names |= {re.match(r"[\w-]+", one)[0] for one in requires("autorec_d2l")}
-    for source in sources(read(path), "code"):
-        source = re.sub(r"^%%writefile.*\n", "", source)
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Import):
-                assert {alias.name.split(".")[0] for alias in node.names} <= names
-            elif isinstance(node, ast.ImportFrom):
-                assert node.module.split(".")[0] in names
-
-
-@pytest.mark.parametrize("path", CHAPTERS[:2], ids=lambda path: path.stem)
-def test_without_solutions(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    nb = standalone_notebooks.lone(cut(cells), "", Book.read(ROOT / "book"))
-    assert "### Exercise" in str(nb)
-    assert "### Solution" not in str(nb)
+    for path in CHAPTERS:
+        for source in sources(read(path), "code"):
+            source = TransformerManager().transform_cell(re.sub(r"^%%writefile.*\n", "", source))
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Import):
+                    assert {alias.name.split(".")[0] for alias in node.names} <= names, path
+                elif isinstance(node, ast.ImportFrom):
+                    assert node.module.split(".")[0] in names, path
 
 
 # Markdown.
 
 BOOK = Book.read(ROOT / "book")
-PUBLISHED = Book.read(ROOT / "book", "https://example.org/book/")
 SEDHAIN = "https://doi.org/10.1145/2740908.2742726"
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
+def test_plain():
+    for text, wanted in [
         ("```{admonition} A *b*\n:class: zh\n- c\n\n- d\n```", "> **A *b***\n>\n> - c\n>\n> - d"),
         ("```{exercise}\n:label: x\n\nHow?\n```\n\nNext.", "### Exercise\n\nHow?\n\nNext."),
-        ("A.\n\n```{solution-start} x\n:class: dropdown\n```", f"A.\n\n{CUT}### Solution{CUT}"),
+        (
+            "A.\n\n```{solution-start} x\n:class: dropdown\n```",
+            f"A.\n\n{NEW_CELL}### Solution{NEW_CELL}",
+        ),
         (
             "::::{tab-set}\n\n:::{tab-item} A\n:sync: a\n\n```python\n{x}\n```\n\n:::\n\n::::",
             "**A**\n\n```python\n{x}\n```",
@@ -147,16 +138,15 @@ SEDHAIN = "https://doi.org/10.1145/2740908.2742726"
             "```python\n# {cite}`x` [it](mf.ipynb)\n```",
             "```python\n# {cite}`x` [it](mf.ipynb)\n```",
         ),
-    ],
-)
-def test_plain(text, wanted):
-    assert plain(text, BOOK) == wanted
+    ]:
+        assert plain(text, BOOK) == wanted
 
 
 def test_links_lead_to_the_published_pages():
-    title = "[Matrix Factorization](https://example.org/book/mf.html)"
-    assert plain("{doc}`mf`, [it](mf.ipynb)", PUBLISHED) == f"{title}, {title}".replace(
-        ", [Matrix Factorization]", ", [it]"
+    published = Book.read(ROOT / "book", "https://example.org/book/")
+    url = "https://example.org/book/mf.html"
+    assert plain("{doc}`mf`, [it](mf.ipynb)", published) == (
+        f"[Matrix Factorization]({url}), [it]({url})"
     )
 
 
@@ -169,12 +159,64 @@ def test_links_lead_to_the_published_pages():
         ("[it](no_such_page.ipynb)", KeyError, "no_such_page"),
     ],
 )
-def test_what_is_not_known_is_an_error(text, error, message):
+def test_what_has_no_plain_form_is_an_error(text, error, message):
     with pytest.raises(error, match=message):
         plain(text, BOOK)
 
 
-# The set-up cell.
+# The wheel and the set-up cells.
+
+
+def packed(wheel):
+    names = zipfile.ZipFile(BytesIO(wheel)).namelist()
+    return {name for name in names if "dist-info" not in name}
+
+
+def test_the_wheel_is_the_library_and_always_the_same(folder):
+    name, wheel = standalone_notebooks.library_wheel(ROOT)
+    assert standalone_notebooks.library_wheel(ROOT) == (name, wheel)
+    library = (path for path in (ROOT / "autorec_d2l").rglob("*") if path.is_file())
+    files = {path.relative_to(ROOT).as_posix() for path in library if path.suffix != ".pyc"}
+    assert packed(wheel) == files
+    assert {Path(name).suffix for name in files} >= {".py", ".typed", ".csv", ".npz", ".js", ".css"}
+    setup = sources(read(folder / "mf.ipynb"), "code")[0]
+    assert setup == standalone_notebooks.setup_source(name, wheel)
+
+
+def test_a_module_that_is_gone_is_not_in_the_next_wheel(tmp_path):
+    """By pip, in one folder, as a reader's `%pip install ..` builds it."""
+    shutil.copytree(ROOT / "autorec_d2l", tmp_path / "autorec_d2l")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    old = tmp_path / "autorec_d2l" / "old.py"
+    old.touch()
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    wheels = []
+    for out in ("first", "second"):
+        subprocess.run([*command, "-w", out, "."], cwd=tmp_path, check=True)
+        (path,) = (tmp_path / out).iterdir()
+        wheels.append(packed(path.read_bytes()))
+        old.unlink(missing_ok=True)
+    assert wheels[0] - wheels[1] == {"autorec_d2l/old.py"}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_installed", "asked"),
+    [
+        (None, False, ["install -q .."]),
+        ("https://example.org/a/b", False, ["install -q git+https://example.org/a/b"]),
+        (None, True, []),
+    ],
+)
+def test_a_chapter_installs_the_library_where_it_is_missing(monkeypatch, url, is_installed, asked):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: find_spec(name) if is_installed else None
+    )
+    shell, arguments = InteractiveShell(), []
+    shell.register_magic_function(arguments.append, magic_name="pip")
+    shell.run_cell(execute_notebooks.setup_source(url)).raise_error()
+    assert arguments == asked
 
 
 def small_wheel(value, name="autorec_d2l", needs=()):
@@ -194,24 +236,28 @@ def small_wheel(value, name="autorec_d2l", needs=()):
     return f"{name}-1-py3-none-any.whl", data.getvalue()
 
 
-def test_the_setup_cell_installs_exactly_its_wheel(tmp_path):
+def in_environment(folder, code, **variables):
+    """Run code by the Python of a virtual environment, without other packages."""
+    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    return subprocess.run(
+        [python, "-c", code], env=variables, cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_a_standalone_notebook_installs_exactly_its_wheel(tmp_path):
     """By the real pip, into an environment of its own, without a network."""
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    (tmp_path / "shelf").mkdir()
+    venv.create(tmp_path / "venv")
+    shutil.copytree(Path(pip.__file__).parent, tmp_path / "modules" / "pip")  # ensurepip is slow
+    (tmp_path / "index").mkdir()
     name, data = small_wheel(7, "needed")
-    (tmp_path / "shelf" / name).write_bytes(data)
+    (tmp_path / "index" / name).write_bytes(data)
 
     def value(wheel):
         source = standalone_notebooks.setup_source(*wheel)
         source += "\nimport autorec_d2l, needed\nprint(autorec_d2l.VALUE, needed.VALUE)"
-        environment = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "shelf")}
-        command = [python, "-c", source]
-        done = subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        options = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "index")}
+        done = in_environment(tmp_path, source, PYTHONPATH=str(tmp_path / "modules"), **options)
+        assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.split()
 
     first, second = (small_wheel(value, needs=["needed"]) for value in (1, 2))
@@ -223,15 +269,15 @@ def test_the_setup_cell_installs_exactly_its_wheel(tmp_path):
     (origin,) = (tmp_path / "venv").rglob("direct_url.json")
     editable = '{"url": "file:///repository", "dir_info": {"editable": true}}'
     origin.write_text(editable, encoding="utf-8")
-    assert value(first) == ["2", "7"], "a checkout stays what it is"
+    assert value(first) == ["2", "7"], "an editable install stays as it is"
 
 
-def test_the_wheel_is_the_library_and_always_the_same(folder):
-    name, data = standalone_notebooks.library_wheel(ROOT)
-    assert standalone_notebooks.library_wheel(ROOT) == (name, data)
-    packed = {file for file in zipfile.ZipFile(BytesIO(data)).namelist() if "dist-info" not in file}
-    library = (path for path in (ROOT / "autorec_d2l").rglob("*") if path.is_file())
-    there = {path.relative_to(ROOT).as_posix() for path in library if path.suffix != ".pyc"}
-    assert packed == there
-    setup = sources(read(folder / "mf.ipynb"), "code")[0]
-    assert setup == standalone_notebooks.setup_source(name, data)
+def test_without_pip_one_sentence_says_how_to_go_on(tmp_path):
+    """In an environment such as uv makes them."""
+    venv.create(tmp_path / "venv")
+    done = in_environment(tmp_path, standalone_notebooks.setup_source(*small_wheel(1)))
+    assert done.returncode == 1
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("ModuleNotFoundError: pip is missing: run `")
+    assert "-m ensurepip" in message
+    assert "uv pip install pip" in message
