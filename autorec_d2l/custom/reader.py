@@ -204,8 +204,11 @@ def _check_quotes(
 def _holds_rows(fields: Sequence[str], separator: str, rating: int | None) -> bool:
     """Return whether lines of a record look like rows: with all fields, and a number as rating."""
     rows = [line.split(separator) for line in re.split("[\r\n]+", separator.join(fields))]
+    positions = [] if rating is None else [rating, rating - len(fields)]  # from either end
     is_row = [
-        len(row) == len(fields) and (rating is None or is_number(row[rating])) for row in rows
+        len(row) >= len(fields)
+        and (rating is None or any(is_number(row[position]) for position in positions))
+        for row in rows
     ]
     return any(is_row[1:-1]) or (is_row[0] and is_row[-1])
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from autorec_d2l import custom
+from autorec_d2l.custom import reader
 from autorec_d2l.custom.report import compare_to_baselines, format_report
 
 SMALL = {"num_hidden": 8, "num_epochs": 3, "verbose": False}
@@ -47,14 +48,16 @@ def test_stretched_stars_give_the_same_rmse_and_predictions(ends):
     assert 1 + (after - low) / unit == pytest.approx(before, abs=1e-5)
 
 
-def test_neither_the_order_of_rows_nor_names_of_ids_change_the_model(fitted):
+def test_order_of_rows_and_names_of_ids_do_not_change_the_model(fitted, tmp_path, monkeypatch):
     data = made_up()
     shuffled = data.sample(frac=1, random_state=0)
     renamed = shuffled.assign(user="u" + shuffled["user"], item="x" + shuffled["item"])
-    for table in (shuffled, renamed):  # the new names sort as the old ones
+    monkeypatch.setattr(reader, "CHUNK", 100)
+    shuffled.to_csv(tmp_path / "shuffled.csv", index=False)
+    for table in (tmp_path / "shuffled.csv", renamed):  # the new names sort as the old ones
         model = custom.fit(read(table), **SMALL | {"num_epochs": 30})
         assert model.report["valid"] == pytest.approx(fitted.report["valid"])
-        predictions = model.predict(table)["prediction"].set_axis(table.index).sort_index()
+        predictions = model.predict(table)["prediction"].set_axis(shuffled.index).sort_index()
         assert predictions.to_numpy() == pytest.approx(fitted.predict(data)["prediction"])
     other = custom.fit(read(data), **SMALL | {"num_epochs": 30, "seed": 1})
     assert other.report["valid"]["mean"] != fitted.report["valid"]["mean"]
@@ -172,6 +175,8 @@ def test_fitted_pairs_are_not_evaluated(fitted):
     spelled = every.assign(user=every["user"].astype(int), item=" " + every["item"])
     with pytest.warns(UserWarning, match=r"fitted to 500 of these 1,200 pairs, which are left out"):
         assert fitted.evaluate(spelled) == pytest.approx(alone)
+    with pytest.warns(UserWarning, match="40 of 40 rows have an unknown"):
+        assert fitted.evaluate(every[::30].assign(item="tea"))["num_ratings"] == 40
     with pytest.raises(ValueError, match="fitted to 500 of these 500 pairs: evaluate it on"):
         fitted.evaluate(made_up().assign(rating=1.5))
 

@@ -166,7 +166,10 @@ def test_similar_ids_are_noted(tmp_path, text, note):
 
 BAD = {
     "a missing column": ("userId,stars\n1,2\n", "no known item column among "),
-    "two ratings": ("user,item,rating,score\n1,2,3,4\n", "'rating' and 'score' could be the rating"),
+    "two ratings": (
+        "user,item,rating,score\n1,2,3,4\n",
+        "'rating' and 'score' could be the rating",
+    ),
     "text": (HEAD + "1,2,3\n1,3,good\n", "row 2: a rating has to be a finite number, got 'good'"),
     "infinity": (HEAD + "1,2,3\n1,3,-inf\n", "row 2: a rating has to be a finite number"),
     "no rating": (HEAD + "1,2,3\n1,3,\n", "row 2: a rating has to be a finite number, it is miss"),
@@ -206,24 +209,29 @@ REVIEW, TITLE = ("user", "item", "rating", "review"), ("user", "title", "item", 
 
 
 @pytest.mark.parametrize(
-    ("separator", "columns", "line", "text"),
+    ("separator", "columns", "line", "text", "opening"),
     [
-        ("\t", REVIEW, 110, 'a so-called "comedy"'),
-        (",", REVIEW, 51, 'a so-called "comedy"'),
-        (",", REVIEW, 110, '19"'),
-        ("\t", REVIEW, 51, '19"'),
-        (";", REVIEW, 110, "no other mark"),
-        ("\t", TITLE, 110, 'a so-called "comedy"'),
-        ("|", TITLE, 51, '19"'),
-        (",", TITLE[1:] + TITLE[:1], 51, '19"'),
-        (" ", REVIEW, 52, '19"'),
+        ("\t", REVIEW, 110, 'a so-called "comedy"', '"Never'),
+        (",", REVIEW, 51, 'a so-called "comedy"', '"Never'),
+        (",", REVIEW, 110, '19"', '"Never, again'),
+        (",", REVIEW, 51, '19"', '"Never, again'),
+        (";", REVIEW, 110, "no other mark", '"Never'),
+        ("\t", TITLE, 110, 'a so-called "comedy"', '"Never'),
+        ("|", TITLE, 51, '19"', '"Never'),
+        (",", TITLE, 51, '19"', '"Never, again'),
+        (",", TITLE, 110, '1,9"', '"Never, again'),
+        (",", TITLE[1:] + TITLE[:1], 51, '19"', '"Never'),
+        (",", ("title", "user", "rating", "item"), 51, '19"', '"Never, again'),
+        (" ", REVIEW, 52, '19"', '"Never'),
     ],
 )
-def test_no_row_is_lost_after_an_open_quotation_mark(tmp_path, separator, columns, line, text):
+def test_no_row_is_lost_after_an_open_quotation_mark(
+    tmp_path, separator, columns, line, text, opening
+):
     lines = [separator.join(columns)]
     for i in range(200):
         row = {"user": f"u{i % 20}", "item": f"i{i // 20}", "rating": str(1 + i % 5)}
-        own = {50: '"Never', line: text.replace(" ", "_" if separator == " " else " ")}
+        own = {50: opening, line: text.replace(" ", "_" if separator == " " else " ")}
         lines.append(separator.join(row.get(column, own.get(i, "good")) for column in columns))
     with pytest.raises(ValueError, match="row 51"):
         read(tmp_path, "\n".join(lines) + "\n")
