@@ -1,4 +1,4 @@
-"""One plain training loop; everything else that a run needs is a callback."""
+"""The training loop; early stopping, checkpoints and the progress bar are callbacks."""
 
 from autorec_d2l.training.callbacks import Callback, EarlyStopping, ProgressBar
 from autorec_d2l.training.checkpoints import Checkpoint

@@ -78,10 +78,7 @@ def process_group(device: torch.device | None = None) -> Iterator[list[torch.dev
         has_gpus = torch.cuda.device_count() >= local_size
         device = try_gpu(local_rank) if has_gpus else torch.device("cpu")
     elif device.type == "cuda" and local_size > 1:
-        raise ValueError(
-            f"{local_size} processes cannot share {device}: name no device, so that each process "
-            "uses its own GPU, or name cpu"
-        )
+        raise ValueError(f"{local_size} processes cannot share {device}: name no device, or cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     # Its functions keep the process group of the moment of their import as a default. If the first
@@ -159,14 +156,10 @@ def shard(batch: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
     if world_size == 1:
         return batch
     if any(tensor.layout != torch.strided for tensor in batch):
-        raise ValueError(
-            f"{world_size} processes can share dense batches only, not sparse ones: train in one "
-            "process, or distribute the work as the chapter on scale does"
-        )
+        raise ValueError("several processes can share dense batches only: train in one process")
     if len(batch[-1]) < world_size:
         raise ValueError(
-            f"{world_size} processes share batches of at least {world_size} rows, got "
-            f"{len(batch[-1])}: choose another batch_size"
+            f"{world_size} processes need batches of {world_size} rows, got one of {len(batch[-1])}"
         )
     return [tensor[rank::world_size] for tensor in batch]
 
@@ -184,10 +177,7 @@ def parallelize(net: nn.Module, devices: list[torch.device]) -> nn.Module:
     rank, world_size = rank_and_world_size()
     if len(devices) > 1 and (world_size > 1 or len(_gpus(devices)) < len(devices)):
         names = ", ".join(map(str, devices))
-        raise ValueError(
-            f"got the devices {names}: a process splits a batch over GPUs only, and a process of "
-            "torchrun has one device"
-        )
+        raise ValueError(f"{names}: only GPUs share a batch; a process of torchrun has one device")
     if world_size > 1:
         if rank:  # equal seeds would drop the same hidden units in all processes
             torch.manual_seed(torch.initial_seed() + rank)

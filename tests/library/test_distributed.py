@@ -50,8 +50,8 @@ def test_all_processes_refuse_the_same(reports):
     messages = {
         "nan": "the loss is not finite",
         "negative": "a dense matrix holds negative ratings",
-        "few rows": "3 processes share batches of at least 3 rows, got 1",
-        "sparse": "3 processes can share dense batches only",
+        "few rows": "3 processes need batches of 3 rows, got one of 1",
+        "sparse": "several processes can share dense batches only",
         "several devices": "a process of torchrun has one device",
         "other world size": "its processes is 1, here it is 3",
     }
