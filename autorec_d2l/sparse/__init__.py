@@ -5,10 +5,6 @@ from autorec_d2l.sparse.network import HalfSumOfSquares, SparseAutoRec, evaluato
 from autorec_d2l.sparse.synthetic import MOVIELENS, synthetic_ratings
 
 __all__ = [
-    "MOVIELENS",
-    "HalfSumOfSquares",
-    "RatingMatrix",
-    "SparseAutoRec",
-    "evaluator_sparse",
+    "MOVIELENS", "HalfSumOfSquares", "RatingMatrix", "SparseAutoRec", "evaluator_sparse",
     "synthetic_ratings",
-]
+]  # fmt: skip

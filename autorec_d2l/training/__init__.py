@@ -5,10 +5,5 @@ from autorec_d2l.training.checkpoints import Checkpoint
 from autorec_d2l.training.loop import L2Loss, train_recsys_rating
 
 __all__ = [
-    "Callback",
-    "Checkpoint",
-    "EarlyStopping",
-    "L2Loss",
-    "ProgressBar",
-    "train_recsys_rating",
-]
+    "Callback", "Checkpoint", "EarlyStopping", "L2Loss", "ProgressBar", "train_recsys_rating",
+]  # fmt: skip
