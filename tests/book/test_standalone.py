@@ -4,23 +4,19 @@
 """
 
 import ast
+import importlib.metadata
 import importlib.util
-import json
-import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
-import venv
 import zipfile
-from importlib.metadata import requires
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
-import pip
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
@@ -99,7 +95,7 @@ def test_nothing_is_lost_or_left_as_myst(folder, path):
 
 def test_chapters_import_only_the_library_and_its_dependencies():
     names = {"autorec_d2l", "IPython", *sys.stdlib_module_names}
-    names |= {re.match(r"[\w-]+", one)[0] for one in requires("autorec_d2l")}
+    names |= {re.match(r"[\w-]+", one)[0] for one in importlib.metadata.requires("autorec_d2l")}
     for path in CHAPTERS:
         for source in sources(read(path), "code"):
             source = TransformerManager().transform_cell(re.sub(r"^%%writefile.*\n", "", source))
@@ -219,65 +215,51 @@ def test_a_chapter_installs_the_library_where_it_is_missing(monkeypatch, url, is
     assert arguments == asked
 
 
-def small_wheel(value, name="autorec_d2l", needs=()):
-    """Return a wheel of version 1 with one module that holds a value."""
-    needed = "".join(f"Requires-Dist: {need}\n" for need in needs)
-    info = f"{name}-1.dist-info"
-    files = {
-        f"{name}.py": f"VALUE = {value}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n{needed}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
-    data = BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
-    return f"{name}-1-py3-none-any.whl", data.getvalue()
+WHEEL = ("autorec_d2l-1-py3-none-any.whl", b"a wheel")
+SETUP = standalone_notebooks.setup_source(*WHEEL)
 
 
-def in_environment(folder, code, **variables):
-    """Run code by the Python of a virtual environment, without other packages."""
-    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    return subprocess.run(
-        [python, "-c", code], env=variables, cwd=folder, capture_output=True, text=True
-    )
+def run_setup(monkeypatch, origin, has_pip=True):
+    """Run the set-up cell of a standalone notebook; return pip's arguments and the wheels it got.
+
+    ``origin`` is the record of the installation that pip leaves, None where there is none.
+    """
+    calls = []
+
+    def distribution(name):
+        if origin is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return SimpleNamespace(read_text={"direct_url.json": origin}.get)
+
+    def run(command, check):
+        calls.append((command[1:-1], command[-1].name, command[-1].read_bytes()))
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: has_pip or None)
+    monkeypatch.setattr(subprocess, "run", run)
+    exec(SETUP, {})
+    return calls
 
 
-def test_a_standalone_notebook_installs_exactly_its_wheel(tmp_path):
-    """By the real pip, into an environment of its own, without a network."""
-    venv.create(tmp_path / "venv")
-    shutil.copytree(Path(pip.__file__).parent, tmp_path / "modules" / "pip")  # ensurepip is slow
-    (tmp_path / "index").mkdir()
-    name, data = small_wheel(7, "needed")
-    (tmp_path / "index" / name).write_bytes(data)
-
-    def value(wheel):
-        source = standalone_notebooks.setup_source(*wheel)
-        source += "\nimport autorec_d2l, needed\nprint(autorec_d2l.VALUE, needed.VALUE)"
-        options = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "index")}
-        done = in_environment(tmp_path, source, PYTHONPATH=str(tmp_path / "modules"), **options)
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout.split()
-
-    first, second = (small_wheel(value, needs=["needed"]) for value in (1, 2))
-    assert value(first) == ["1", "7"], "installed at once, with what it needs"
-    (module,) = (tmp_path / "venv").rglob("autorec_d2l.py")
-    module.write_text("VALUE = 'untouched'", encoding="utf-8")
-    assert value(first) == ["untouched", "7"], "the same is not installed again"
-    assert value(second) == ["2", "7"], "another build of the same version is"
-    (origin,) = (tmp_path / "venv").rglob("direct_url.json")
-    editable = '{"url": "file:///repository", "dir_info": {"editable": true}}'
-    origin.write_text(editable, encoding="utf-8")
-    assert value(first) == ["2", "7"], "an editable install stays as it is"
+@pytest.mark.parametrize(
+    ("origin", "is_installed"),
+    [
+        (None, False),
+        ('{"archive_info": {"hash": "sha256=0123"}}', False),  # another build
+        (f'{{"archive_info": {{"hash": "sha256={re.search("[0-9a-f]{64}", SETUP)[0]}"}}}}', True),
+        ('{"url": "file:///clone", "dir_info": {"editable": true}}', True),
+    ],
+)
+def test_a_standalone_notebook_installs_its_wheel_unless_it_is_there(
+    monkeypatch, origin, is_installed
+):
+    pip = ["-m", "pip", "install", "-qq"]
+    calls = [([*pip, "--force-reinstall", "--no-deps"], *WHEEL), (pip, *WHEEL)]
+    assert run_setup(monkeypatch, origin) == ([] if is_installed else calls)
 
 
-def test_without_pip_one_sentence_says_how_to_go_on(tmp_path):
-    """In an environment such as uv makes them."""
-    venv.create(tmp_path / "venv")
-    done = in_environment(tmp_path, standalone_notebooks.setup_source(*small_wheel(1)))
-    assert done.returncode == 1
-    message = done.stderr.splitlines()[-1]
-    assert message.startswith("ModuleNotFoundError: pip is missing: run `")
-    assert "-m ensurepip" in message
-    assert "uv pip install pip" in message
+def test_without_pip_one_sentence_says_how_to_go_on(monkeypatch):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^pip is missing: run `.* -m ensurepip`.*uv pip"
+    ):
+        run_setup(monkeypatch, None, has_pip=False)
