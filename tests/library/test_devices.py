@@ -125,20 +125,23 @@ def test_evaluators_move_each_batch_to_the_first_device():
 
 
 class WithoutFloat64(TorchFunctionMode):
-    """Keep tensors of "mps" on the CPU, and raise Apple's error for float64 there."""
+    """Run "mps" on the CPU; raise Apple's error for float64 unless a tensor has come from cpu()."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         values = [*args, *kwargs.values()]
         is_mps = any(isinstance(value, torch.device) and value.type == "mps" for value in values)
-        is_trained = bool(args) and getattr(args[0], "grad_fn", None) is not None
-        is_float64 = any(value is torch.float64 for value in values)
-        if (is_mps and is_float64) or (is_trained and function is torch.Tensor.double):
+        is_float64 = function is torch.Tensor.double or any(v is torch.float64 for v in values)
+        is_tensor = bool(args) and isinstance(args[0], torch.Tensor)
+        if is_float64 and (is_mps or (is_tensor and not hasattr(args[0], "is_back"))):
             raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
         if is_mps:
             args = [CPU[0] if isinstance(value, torch.device) else value for value in args]
             kwargs = kwargs | ({"device": CPU[0]} if "device" in kwargs else {})
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        if function is torch.Tensor.cpu:
+            result.is_back = True
+        return result
 
 
 @pytest.mark.parametrize("make", [autorec, mf])
