@@ -28,11 +28,10 @@ NUM_TITLES = 10
 MIN_RATINGS_ML100K = 20  # the prediction for a film with fewer is mostly noise
 TABLES = """\
 tables:
-  CSV, TSV, semicolons or :: between the fields, compressed (.gz, .bz2, .xz, .zip) or not, or
-  parquet; with a header or without. Columns with usual names (userId, movieId, rating, timestamp
-  and the like) are found; name others by --columns user=NAME item=NAME rating=NAME, or by their
-  positions from 0; timestamp=False ignores the times. Without a header the order is user, item,
-  rating, timestamp. Ids may be text or numbers.
+  CSV, TSV, semicolons or ::, compressed (.gz, .bz2, .xz, .zip) or not; parquet. Columns with usual
+  names (userId, movieId, rating, timestamp and the like) are found; give others as --columns
+  user=NAME item=NAME rating=NAME, or by position from 0; timestamp=False ignores the times. Without
+  a header the order is user, item, rating, timestamp. Ids may be text or numbers.
 """
 
 
@@ -59,7 +58,7 @@ def _print_note(message, *_, **__) -> None:
     print(f"Note: {message}", file=sys.stderr)
 
 
-def train_movielens(options: argparse.Namespace) -> None:
+def _train_movielens(options: argparse.Namespace) -> None:
     """Train with d2l's settings, alone or in the processes of ``torchrun``; print two lists."""
     with d2l.process_group(options.device) as devices:
         logging.basicConfig(level="INFO", format="%(message)s")
@@ -70,7 +69,7 @@ def train_movielens(options: argparse.Namespace) -> None:
             d2l.load_data_ml100k(part, num_users, num_items)[3] for part in parts
         )  # (num_items, num_users)
         with threads_for(len(parts[0])):
-            net = train(train_inter, test_inter, options, devices)
+            net = _train(train_inter, test_inter, options, devices)
         rated = parts[0][parts[0]["user_id"] == options.user]
         rated = rated.sort_values(["rating", "item_id"], ascending=[False, True])[:NUM_TITLES]
         best = recommend(net, train_inter, options.user, NUM_TITLES, MIN_RATINGS_ML100K)
@@ -82,12 +81,7 @@ def train_movielens(options: argparse.Namespace) -> None:
             print("{:46}{}".format(*pair))
 
 
-def train(
-    train_inter: torch.Tensor,
-    test_inter: torch.Tensor,
-    options: argparse.Namespace,
-    devices: list[torch.device],
-) -> d2l.AutoRec:
+def _train(train_inter, test_inter, options, devices) -> d2l.AutoRec:
     """Return AutoRec trained with d2l's settings; exit if it was stopped before an epoch."""
     torch.manual_seed(options.seed)
     net = d2l.AutoRec(500, train_inter.shape[1])
@@ -193,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m autorec_d2l",
         description="Without a command: train AutoRec on MovieLens-100K and recommend ten films.",
     )
-    parser.set_defaults(run=train_movielens)
+    parser.set_defaults(run=_train_movielens)
     add = parser.add_argument
     add("--epochs", type=_integer(1, 10_000), default=25, help="default: %(default)s")
     add("--seed", type=_integer(0), default=0, help="of split and weights; default: %(default)s")
@@ -201,14 +195,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", type=_device, help="cpu, cuda or cuda:1; default: all GPUs, or the CPU")
     commands = parser.add_subparsers(title="for your own ratings", metavar="command")
 
+    form: Any = {"epilog": TABLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+
     def command(name: str, run: Callable, help: str) -> Callable:
-        command = commands.add_parser(
-            name,
-            help=help,
-            description=help,
-            epilog=TABLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        command = commands.add_parser(name, help=help, description=help, **form)
         command.set_defaults(run=run, columns=[])
         if run is not _fit:
             command.add_argument("model", type=Path, help="a file that fit has written")

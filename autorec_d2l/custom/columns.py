@@ -33,7 +33,7 @@ def has_header(fields: Sequence[str], named: Mapping[str, Any]) -> bool:
         return True
     if any(map(_is_position, named.values())):  # a header has no number in the rating column
         rating = named.get("rating")
-        return _is_position(rating) and not any(map(is_number, fields[rating : rating + 1]))
+        return isinstance(rating, int) and not any(map(is_number, fields[rating : rating + 1]))
     return not any(map(is_number, fields))
 
 

@@ -225,7 +225,8 @@ def load(path: str | os.PathLike) -> Model:
         num_hidden = state["settings"]["num_hidden"]
         net = SparseAutoRec(num_hidden, len(items), column_means=torch.zeros(len(items)))
         net.load_state_dict(state["net"])
-        scale = RatingScale(*state["scale"], step=0)
+        low, high = state["scale"]
+        scale = RatingScale(low, high, step=0)
         return Model(net, matrix, users, items, scale, state["settings"], state["report"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a complete model: {error}") from error

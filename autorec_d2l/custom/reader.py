@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -97,7 +97,7 @@ def read_table(
     Raises ``OSError`` for a file that cannot be read, ``ImportError`` for parquet without pyarrow,
     and ``ValueError`` for a table that is empty, ragged, damaged, or lacks a column.
     """
-    name, frame = "the table", source
+    name, frame = "the table", cast(pd.DataFrame, source)
     if not isinstance(source, pd.DataFrame):
         path = Path(source)
         name = str(path)
@@ -155,7 +155,13 @@ def _read_text(path, encoding, separator, header, kinds, required, named) -> Tab
 
 def _first_lines(path: Path, encoding: str) -> list[str]:
     """Return the first lines of a text; raise ``ValueError`` for other files."""
-    form = {"sep": "\x1e", "header": None, "names": [0], "index_col": False, "dtype": object}
+    form: dict[str, Any] = {
+        "sep": "\x1e",
+        "header": None,
+        "names": [0],
+        "index_col": False,
+        "dtype": object,
+    }
     form |= {"quoting": csv.QUOTE_NONE, "keep_default_na": False, "nrows": NUM_LINES}
     lines = pd.read_csv(path, encoding=encoding, **form)[0].tolist()
     if not lines:
@@ -202,15 +208,17 @@ def _check_quotes(
 
 
 def _holds_rows(fields: Sequence[str], separator: str, rating: int | None) -> bool:
-    """Return whether lines of a record look like rows: with all fields, and a number as rating."""
-    rows = [line.split(separator) for line in re.split("[\r\n]+", separator.join(fields))]
-    positions = [] if rating is None else [rating, rating - len(fields)]  # from either end
-    is_row = [
-        len(row) >= len(fields)
-        and (rating is None or any(is_number(row[position]) for position in positions))
-        for row in rows
-    ]
-    return any(is_row[1:-1]) or (is_row[0] and is_row[-1])
+    """Return whether the first and the last line of a record look like rows of their own.
+
+    They have all fields, and a number as rating, counted from one end or the other.
+    """
+    lines = re.split("[\r\n]+", separator.join(fields))
+    rows = [line.split(separator) for line in (lines[0], lines[-1])]
+    if any(len(row) < len(fields) for row in rows):
+        return False
+    return rating is None or all(
+        is_number(row[rating]) or is_number(row[rating - len(fields)]) for row in rows
+    )
 
 
 def _join(chunks: Iterable[pd.DataFrame], columns: Mapping[str, int], name: str) -> Table:

@@ -63,16 +63,6 @@ def test_order_of_rows_and_names_of_ids_do_not_change_the_model(fitted, tmp_path
     assert other.report["valid"]["mean"] != fitted.report["valid"]["mean"]
 
 
-def test_ratings_below_0_are_learned_and_not_their_absolute_values():
-    table = made_up(-10, 10)
-    rest = {"dropout": 0, "input_dropout": 0, "lr": 0.01, "valid_ratio": 0}
-    model = custom.fit(read(table), **SMALL | {"num_epochs": 60}, **rest)
-    predictions = model.predict(table)["prediction"]
-    error = ((predictions - table["rating"]) ** 2).mean() ** 0.5
-    assert error < 0.7 * table["rating"].std()
-    assert predictions.between(-10, 10).all()
-
-
 def test_fitting_leaves_the_global_random_state():
     ratings, states = read(made_up()), []
     for seed in (1, 2):

@@ -91,18 +91,9 @@ def test_ids_of_any_kind_are_kept(tmp_path, ids):
     assert str(rows(latin)[0][0]) == ids[0]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        lambda ids: ids.astype(str),
-        lambda ids: ids.astype("category"),
-        lambda ids: ids.astype("float32"),
-        lambda ids: ids.astype("Int64"),
-        lambda ids: ids.map(lambda i: ("u", i)),
-    ],
-)
+@pytest.mark.parametrize("kind", ["str", "category", "float32", "Int64"])
 def test_a_frame_with_ids_of_any_kind(ratings, kind):
-    data = ratings[0].assign(user_id=lambda data: kind(data["user_id"]))[:50]
+    data = ratings[0].astype({"user_id": kind})[:50]
     found = read_ratings(data, verbose=False)
     codes = found.data["user_id"].to_numpy() - 1
     assert (pd.factorize(codes)[0] == pd.factorize(data["user_id"])[0]).all()
