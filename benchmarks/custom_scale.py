@@ -74,10 +74,10 @@ def measure(folder):
 
 
 def main():
-    """Write the table in a process of its own, whose memory does not count, and measure."""
+    """Write the table in a separate process, whose memory does not count, and measure."""
     parser = options_of(__doc__)
     parser.add_argument("--tenth", action="store_true")
-    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)  # what that process is told
+    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)  # for the separate process
     options = parser.parse_args()
     if options.write:
         write_table(options.write, options.tenth)

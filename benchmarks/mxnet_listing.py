@@ -1,6 +1,6 @@
 """The AutoRec listing of d2l.ai as a short Gluon program of our own: same model, same settings.
 
-It is run by an interpreter of its own, because MXNet is retired and needs an old numpy:
+It needs its own interpreter, because MXNet is retired and requires an old numpy:
 
     python3.11 -m venv mxnet-venv
     mxnet-venv/bin/pip install mxnet==1.9.1 numpy==1.23.5

@@ -62,7 +62,7 @@ def load_split(seed):
 
 
 def compare_training(splits, num_seeds, mxnet, folder):
-    """Return the learning curves of both sides, one row a run and epoch."""
+    """Return the learning curves of both sides, one row per run and epoch."""
     curves = []
     for split, (train_inter, test_inter) in enumerate(tqdm(splits, unit="split")):
         np.savez(folder / "split.npz", train=train_inter.numpy(), test=test_inter.numpy())
@@ -98,7 +98,7 @@ def train_port(train_inter, test_inter, seed, last_batch):
 
 
 def compare_steps(ratings, mxnet, folder, steps=10):
-    """Return the largest difference after each step, one row a step, epsilon and parameter."""
+    """Return the largest difference after each step, one row per step, epsilon and parameter."""
     torch.manual_seed(0)
     net = d2l.AutoRec(500, ratings.shape[1], dropout=0)
     start = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}

@@ -3,14 +3,14 @@
     AUTOREC_D2L_DATA=PATH python benchmarks/paper_ml1m.py [--processes 2]
 
 `PATH` holds `ml-1m/ratings.dat`, where GroupLens' server cannot be reached. Five random 90/10
-splits, none of which had a say in what the trials are. On each of them every model gets three
+splits, none of which was used to choose the trials. On each of them every model gets three
 trials on a validation part of the training part (of the penalty and the learning rate, unless it
 says otherwise), is fitted to the whole of it with the best, and then reads the test ratings once.
 Predictions are clipped to 1 to 5 stars. A process trains on one thread.
 
-Writes `autorec_d2l/results/paper_ml1m.csv`, a row a model and split: what it belongs to, RMSE and
+Writes `autorec_d2l/results/paper_ml1m.csv`, one row per model and split: its part, RMSE and
 MAE in stars, CPU seconds of the training, its number of epochs, its settings and the trials that it
-chose from; and `paper_ml1m_trials.csv`, a row a trial.
+chose from; and `paper_ml1m_trials.csv`, one row per trial.
 """
 
 from concurrent.futures import ProcessPoolExecutor
@@ -26,7 +26,7 @@ from autorec_d2l import experiments
 from autorec_d2l.data.rating_scale import STARS
 from autorec_d2l.experiments.results import as_json
 
-SPLITS = range(3, 8)  # 0 to 2 served to find the trials: what they said no longer counts
+SPLITS = range(3, 8)  # 0 to 2 were used to find the trials
 PAPER = {"dropout": 0.0, "init": "mean", "batch_size": 512, "one_cycle": True}
 PAPER |= {"decay_biases": False}
 

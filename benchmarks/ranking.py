@@ -7,8 +7,9 @@ validation tenth of the training part is fitted to the whole training part, and 
 test ratings read, once. A film is *relevant* if its held-out rating is 4 or 5 stars; candidates are
 all films that the user has not rated in training; users without a relevant film are left out.
 
-Writes `autorec_d2l/results/ranking.csv`, a row a model and split: precision, recall and NDCG at 10,
-coverage, mean popularity, RMSE in stars where scores are stars, the chosen settings. One thread.
+Writes `autorec_d2l/results/ranking.csv`, one row per model and split: precision, recall and NDCG
+at 10, coverage, mean popularity, RMSE in stars where scores are stars, the chosen settings. One
+thread.
 """
 
 import json
@@ -81,7 +82,7 @@ def main():
         )
         ranker, trials = MODELS[model]
         valid = [
-            judge(ranker(fit_data, sizes, split, **trial), fit_data, valid_data)["ndcg"]
+            evaluate(ranker(fit_data, sizes, split, **trial), fit_data, valid_data)["ndcg"]
             for trial in trials
         ]
         chosen = max(range(len(trials)), key=valid.__getitem__)
@@ -91,7 +92,7 @@ def main():
         rows.append(
             {"model": model, "split": split, "trials": len(trials)}
             | {"chosen": json.dumps(trials[chosen]), "valid_ndcg": valid[chosen]}
-            | judge(scores, train_data, test_data)
+            | evaluate(scores, train_data, test_data)
             | {"rmse": rmse(scores, test_data) if model in IN_STARS else None}
             | {"cpu_seconds": seconds}
         )
@@ -99,7 +100,7 @@ def main():
     print(pd.DataFrame(rows).groupby("model", sort=False).mean(numeric_only=True))
 
 
-def judge(scores, train_data, held_out):
+def evaluate(scores, train_data, held_out):
     """Return the metrics of the lists, means over the users who have something to find."""
     seen = user_item_matrix(train_data, scores.shape)
     lists = top_lists(scores, seen)

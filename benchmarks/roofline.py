@@ -41,7 +41,7 @@ PARTS = {
 def peak_kernels():
     """Return limits of the machine: name, function, operations, bytes.
 
-    Where a name stands more than once, the fastest is the limit.
+    Of several kernels with one name, the fastest is the limit.
     """
     kernels = []
     # On a processor without instructions for bfloat16 a larger product takes minutes.

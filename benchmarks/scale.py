@@ -3,7 +3,7 @@
     python benchmarks/scale.py [--rounds 3] [--only area ratings density movielens]
 
 Trains AutoRec with 500 hidden units on synthetic ratings with the skew of MovieLens, each
-configuration in a process of its own, and writes `autorec_d2l/results/scale.csv`: seconds an epoch
+configuration in a separate process, and writes `autorec_d2l/results/scale.csv`: seconds per epoch
 (cutting batches; forward and backward pass; optimizer) and the process's peak memory.
 
 - `area`: a million ratings in matrices of 1, 4 and 16 times the area of MovieLens-1M;
@@ -128,7 +128,7 @@ def adam_step(net, lean):
 
 
 def run_process(configuration):
-    """Measure one configuration in a process of its own."""
+    """Measure one configuration in a separate process."""
     command = [sys.executable, __file__, "--measure", json.dumps(configuration)]
     # Gigabytes of gradients are new memory in every step; in huge pages it costs less.
     environment = {**os.environ, "THP_MEM_ALLOC_ENABLE": "1"}
@@ -145,7 +145,7 @@ def main():
     kinds = ["area", "ratings", "density", "movielens"]
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
-    parser.add_argument("--measure", help=argparse.SUPPRESS)  # what a process of its own is told
+    parser.add_argument("--measure", help=argparse.SUPPRESS)  # for the separate process
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measure(**json.loads(options.measure))))

@@ -5,7 +5,7 @@
     python benchmarks/train_time.py --tune                     the settings of the fast model
 
 `PATH` is the interpreter of the environment that `mxnet_listing.py` describes; without it the
-table has no row for MXNet. Every run is a process of its own; a round runs every configuration
+table has no row for MXNet. Every run is a separate process; a round runs every configuration
 once on one random 90/10 split, so that whatever slows the machine down hits all of them; the rows
 for one core are run on the first three splits. The rows called "busy" run beside one other busy
 process, a loop in Python on the same two cores. Writes the curves (test RMSE and seconds since the
@@ -59,7 +59,7 @@ VALIDATION_TARGET = 0.905
 
 
 def run_process(name, options, split, cores):
-    """Run one configuration in a process of its own on so many cores; return its curve."""
+    """Run one configuration in a separate process on so many cores; return its curve."""
     epochs = options.epochs if cores > 1 and name not in BUSY else EPOCHS[options.data]
     with tempfile.TemporaryDirectory() as folder:
         history = Path(folder) / "history.csv"
@@ -162,7 +162,7 @@ def main():
     parser.add_argument("--cores", type=int, nargs="+", default=[2, 1])
     parser.add_argument("--tune", action="store_true")
     for option in ("--configuration", "--history"):
-        parser.add_argument(option, help=argparse.SUPPRESS)  # what a run of its own is told
+        parser.add_argument(option, help=argparse.SUPPRESS)  # for the separate process
     parser.add_argument("--split", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.epochs = options.epochs or EPOCHS[options.data]

@@ -5,7 +5,7 @@
 First runs each test that is skipped without a GPU; those for two GPUs need two. Then trains the
 configurations of `train_time.py` that are ours with d2l's settings on MovieLens-100K, evaluation
 after each epoch, after a warm-up, and writes `autorec_d2l/results/train_time_gpu.csv`: one row per
-configuration, split and epoch, with the seconds since the start, ratings a second, and matrix
+configuration, split and epoch, with the seconds since the start, ratings per second, and matrix
 cells a second (rated or not: what d2l prints as examples a second).
 """
 

@@ -96,24 +96,24 @@ def test_finished_rows_are_taken_from_the_cache(ratings, tmp_path):
         {"splits": [1]},
         {"trials": [*TRIALS[:2], {"level": 0.6}]},
         {"fail": False},
-        {"fit": partial(fit, best=1)},
+        {"fit": partial(fit, stop=60)},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_what_was_changed_is_fitted_again(ratings, tmp_path, change):
-    sweep(ratings, cache=tmp_path)
+    sweep(ratings, cache=tmp_path, fit=partial(fit, stop=50))
     FITS.clear()
-    sweep(ratings, cache=tmp_path, **change)
+    sweep(ratings, cache=tmp_path, **{"fit": partial(fit, stop=50), **change})
     assert len(FITS) == len(TRIALS) + 1
 
 
 def test_cached_rows_are_of_the_same_data(ratings, tmp_path):
-    data, *sizes = ratings
-    sweep(ratings, (), cache=tmp_path)
+    data = ratings[0]
+    sweep((data, 15, 15), (), cache=tmp_path)
     for other in (
-        (data.assign(rating=data["rating"].clip(lower=3)), *sizes),
+        (data.assign(rating=data["rating"].clip(lower=3)), 15, 15),
         (data.rename(columns={"user_id": "item_id", "item_id": "user_id"}), 15, 15),
-        (data, sizes[0], sizes[1] + 1),
+        (data, 15, 16),
     ):
         FITS.clear()
         cached = sweep(other, (), cache=tmp_path)["test_rmse"].item()
