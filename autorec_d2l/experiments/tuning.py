@@ -174,4 +174,5 @@ def tune_and_test(
     if clip:
         test_stars = clip.clip(test_stars)
         valid_stars = valid_stars if valid_stars is None else clip.clip(valid_stars)
-    return Outcome(choice, model, *of_test.values(), cpu_seconds, test_stars, valid_stars)
+    rmse, mae = of_test["rmse"], of_test["mae"]
+    return Outcome(choice, model, rmse, mae, cpu_seconds, test_stars, valid_stars)
