@@ -26,6 +26,7 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 from external_models import PACKAGES, fit_myfm, fit_surprise
+from linear_autoencoder import fit_linear_autoencoder
 from provenance import options_of, write_results
 from tqdm import tqdm
 
@@ -86,7 +87,7 @@ MODELS = {
     ),
     LINEAR: Model(
         "neighbours",
-        experiments.fit_linear_autoencoder,
+        fit_linear_autoencoder,
         {},
         [{"penalty": penalty} for penalty in (100.0, 300.0, 1000.0)],
     ),

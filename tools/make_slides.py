@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make slides of the lesson from the chapters' own cells; they need no network.
 
-    .venv/bin/python tools/make_slides.py    writes _build/slides/movielens.html, mf.html and autorec.html
+    .venv/bin/python tools/make_slides.py    writes _build/slides/*.html
 
 On the slides are headings, lists, equations, code and its outputs; the prose is in the speaker's
 notes (press S). Solutions are left out.

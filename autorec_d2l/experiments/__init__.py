@@ -3,8 +3,6 @@
 from autorec_d2l.experiments.autorec import D2L, Fit, fit_autorec, rating_matrix, score
 from autorec_d2l.experiments.baselines import (
     fit_biases,
-    fit_dense_autorec,
-    fit_linear_autoencoder,
     fit_mean,
     fit_mf,
 )
@@ -23,32 +21,8 @@ from autorec_d2l.experiments.sweeps import run_sweep
 from autorec_d2l.experiments.tuning import refit, split_parts, tune, tune_and_test
 
 __all__ = [
-    "D2L",
-    "Fit",
-    "agree",
-    "bootstrap_users",
-    "boundary_choices",
-    "compare",
-    "equivalent",
-    "fit_autorec",
-    "fit_biases",
-    "fit_dense_autorec",
-    "fit_linear_autoencoder",
-    "fit_mean",
-    "fit_mf",
-    "fit_weights",
-    "holm",
-    "make_autorec",
-    "mix",
-    "p_values",
-    "paired_interval",
-    "rating_matrix",
-    "read_results",
-    "refit",
-    "run_sweep",
-    "score",
-    "split_parts",
-    "tune",
-    "tune_and_test",
-    "warm_start",
-]
+    "D2L", "Fit", "agree", "bootstrap_users", "boundary_choices", "compare", "equivalent",
+    "fit_autorec", "fit_biases", "fit_mean", "fit_mf", "fit_weights", "holm", "make_autorec",
+    "mix", "p_values", "paired_interval", "rating_matrix", "read_results", "refit", "run_sweep",
+    "score", "split_parts", "tune", "tune_and_test", "warm_start",
+]  # fmt: skip

@@ -10,7 +10,6 @@ import torch
 import autorec_d2l as d2l
 from autorec_d2l import experiments, sparse
 from autorec_d2l.data.rating_scale import STARS, RatingScale
-from autorec_d2l.experiments import baselines
 from autorec_d2l.experiments.networks import initialise
 
 
@@ -101,22 +100,19 @@ def test_a_table_with_fewer_rows_than_a_batch_is_one_batch(ratings):
 def test_d2ls_settings_are_the_defaults():
     names = {
         "AutoRec": [experiments.fit_autorec, experiments.make_autorec],
-        "AutoRec dense": [experiments.fit_dense_autorec, baselines._train],
-        "MF": [experiments.fit_mf, baselines._train],
+        "MF": [experiments.fit_mf],
     }
     for name, functions in names.items():
         defaults = {}
         for function in reversed(functions):
             for parameter in inspect.signature(function).parameters.values():
                 defaults[parameter.name] = parameter.default
-        settings = dict(experiments.D2L[name.split()[0]])
+        settings = dict(experiments.D2L[name])
         assert settings.pop("num_epochs") == (20 if name == "MF" else 25)
         assert settings == {key: defaults[key] for key in settings}
 
 
-@pytest.mark.parametrize(
-    "fit", [experiments.fit_autorec, experiments.fit_mf, experiments.fit_dense_autorec]
-)
+@pytest.mark.parametrize("fit", [experiments.fit_autorec, experiments.fit_mf])
 def test_another_scale_is_refused_unless_it_is_given(ratings, fit):
     data, *sizes = ratings
     halves = data.assign(rating=data["rating"] / 2)
@@ -128,12 +124,10 @@ def test_another_scale_is_refused_unless_it_is_given(ratings, fit):
     )
 
 
-def test_a_rating_of_0_needs_the_sparse_model_or_mf(ratings):
+def test_a_rating_of_0_is_a_rating_for_mf(ratings):
     data, *sizes = ratings
     zeros = data.assign(rating=data["rating"] - 1)
     scale = RatingScale(0, 4)
-    with pytest.raises(ValueError, match="0 means 'not rated'"):
-        experiments.fit_dense_autorec(zeros, None, sizes, 1, 0, scale=scale)
     fitted = experiments.fit_mf(zeros, zeros, sizes, 1, 0, scale=scale)
     assert fitted.history["test_rmse"].item() == pytest.approx(
         experiments.score(fitted.predict(zeros), zeros)["rmse"]

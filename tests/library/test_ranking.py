@@ -161,7 +161,7 @@ def test_ids_that_do_not_count_from_1_are_refused(ratings, first):
     for column in ("user_id", "item_id"):
         wrong = table.assign(**{column: table[column] + first - 1})
         for call in (user_item_matrix, *RANKERS.values()):
-            with pytest.raises(ValueError, match=f"{column} must be integers from 1"):
+            with pytest.raises(ValueError, match=f"{column} must be an integer, 1 to"):
                 call(wrong, tuple(sizes))
 
 
