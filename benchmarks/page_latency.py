@@ -1,12 +1,11 @@
-"""How long does a reader wait for the live recommender?
+"""Measure how long the live recommender takes to answer.
 
     python benchmarks/page_latency.py [--html _build/html/book/index.html]
 
-Takes the fragment that `book/recommend.ipynb` stores, opens it from the disk in Chromium, rates
-films with the keyboard, and measures from each key press to the frame in which the new list is
-drawn. With `--html` it also opens a built page and measures until everything on it has loaded and
-its scripts have run. Writes `autorec_d2l/results/page_latency.csv`, medians and longest times in
-milliseconds. Run it on a machine that does nothing else.
+Opens the widget that `book/recommend.ipynb` stores in Chromium, rates films by keyboard, and
+measures from each key press to the frame in which the new list is drawn. With `--html` it also
+measures the loading of a built page with its scripts. Writes `autorec_d2l/results/page_latency.csv`, medians and longest times in
+milliseconds. Run it on an idle machine.
 """
 
 import argparse
@@ -19,8 +18,8 @@ import pandas as pd
 from provenance import write_results
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-from browser import launch, visit  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+from chromium import chromium, visit  # noqa: E402
 
 # From the time stamp of a key to the first task after the frame that shows the new list.
 WATCH = """() => {
@@ -41,7 +40,7 @@ def main():
     parser.add_argument("--html", type=Path, help="a built page to open as well")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with launch() as browser, tempfile.TemporaryDirectory() as folder:
+    with chromium() as browser, tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         page.write_text(f"<!DOCTYPE html><meta charset=utf-8>{fragment()}", encoding="utf-8")
         waits = [wait for _ in range(options.rounds) for wait in rate(browser, page)]
