@@ -4,8 +4,8 @@
 
 Opens the widget that `book/recommend.ipynb` stores in Chromium, rates films by keyboard, and
 measures from each key press to the frame in which the new list is drawn. With `--html` it also
-measures the loading of a built page with its scripts. Writes `autorec_d2l/results/page_latency.csv`, medians and longest times in
-milliseconds. Run it on an idle machine.
+measures the loading of a built page with its scripts. Writes the medians and longest times in
+milliseconds to `autorec_d2l/results/page_latency.csv`. Run it on an idle machine.
 """
 
 import argparse

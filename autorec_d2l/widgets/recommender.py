@@ -65,7 +65,7 @@ def live_recommender(
 
 
 def quantised(net: SparseAutoRec) -> SparseAutoRec:
-    """Return a copy with the quantised weights of the widget: int8 levels times a scale per item."""
+    """Return a copy with the widget's quantised weights: int8 levels times a scale per item."""
     net = copy.deepcopy(net)
     with torch.no_grad():
         for weight in (net.encoder.weight, net.decoder.weight):
