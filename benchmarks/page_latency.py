@@ -1,12 +1,11 @@
-"""How long does a reader wait for the live recommender?
+"""Measure how long the live recommender takes to answer.
 
     python benchmarks/page_latency.py [--html _build/html/book/index.html]
 
-Takes the fragment that `book/recommend.ipynb` stores, opens it from the disk in Chromium, rates
-films with the keyboard, and measures from each key press to the frame in which the new list is
-drawn. With `--html` it also opens a built page and measures until everything on it has loaded and
-its scripts have run. Writes `autorec_d2l/results/page_latency.csv`, medians and longest times in
-milliseconds. Run it on a machine that does nothing else.
+Opens the widget that `book/recommend.ipynb` stores in Chromium, rates films by keyboard, and
+measures from each key press to the frame in which the new list is drawn. With `--html` it also
+measures the loading of a built page with its scripts. Writes the medians and longest times in
+milliseconds to `autorec_d2l/results/page_latency.csv`. Run it on an idle machine.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Run the standalone notebooks, each in an empty folder, and print their sizes and seconds.
+"""Run standalone notebooks, each in an empty folder, and print their sizes and seconds.
 
-    python benchmarks/standalone_notebooks.py [movielens scale ...]    all unless some are named
+    python benchmarks/standalone_notebooks.py [movielens scale ...]    default: all
 
-The environment is as bare as Colab's would be: no repository, no variable of ours, a package index.
+The environment is like Colab's: a package index, but no repository and no variable of ours.
 """
 
 import argparse
@@ -29,14 +29,14 @@ MOST_BYTES = 3_000_000
 
 
 class BareEnvironment:
-    """A virtual environment with nothing but `PACKAGES` and torch, and a kernel in it."""
+    """A virtual environment with `PACKAGES`, torch and a kernel."""
 
     def __init__(self, folder):
         venv.create(folder / "venv", with_pip=True)
         self.python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
         ours = ("AUTOREC_D2L_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL")
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        self.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # no data that others fetched
+        self.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # no cached data
         requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
         self.pip("install", re.search(r"^torch==\S+", requirements, re.MULTILINE)[0], *PACKAGES)
         self.packages = self.frozen()
@@ -50,7 +50,7 @@ class BareEnvironment:
         os.environ["JUPYTER_PATH"] = str(folder)  # where the client looks for the kernel
 
     def pip(self, *arguments):
-        """Run pip and return its output."""
+        """Run pip in the environment and return its output."""
         command = [self.python, "-m", "pip", "--disable-pip-version-check", "-qq", *arguments]
         return subprocess.run(
             command, env=self.environ, check=True, stdout=subprocess.PIPE, text=True
@@ -73,7 +73,7 @@ class BareEnvironment:
 
 
 def main():
-    """Run the given notebooks, or all; return 1 if one failed or is too large."""
+    """Run the named notebooks, or all; return 1 if one failed or is too large."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="default: every chapter")
     names = parser.parse_args().names or [p.stem for p in sorted((ROOT / "book").glob("*.ipynb"))]
@@ -84,19 +84,19 @@ def main():
         bare = BareEnvironment(Path(scratch))
         for name in names:
             path, start = Path(scratch, "notebooks", f"{name}.ipynb"), time.perf_counter()
-            size, fault = path.stat().st_size, ""
+            size, error_text = path.stat().st_size, ""
             try:
                 bare.run(nbformat.read(path, as_version=4))
             except CellExecutionError as error:
                 if error.ename == "DataUnavailableError":  # MovieLens-1M is in no package
                     print(f"{name}: not run to its end, {error.evalue}")
                     continue
-                fault = f": FAILED\n{error}"
+                error_text = f": FAILED\n{error}"
             if size > MOST_BYTES:
-                fault += f": larger than {MOST_BYTES:,} bytes"
-            failures += bool(fault)
+                error_text += f": larger than {MOST_BYTES:,} bytes"
+            failures += bool(error_text)
             seconds = time.perf_counter() - start
-            print(f"{name:24}{size / 1000:8.0f} kB{seconds:8.1f} s{fault}", flush=True)
+            print(f"{name:24}{size / 1000:8.0f} kB{seconds:8.1f} s{error_text}", flush=True)
     return min(failures, 1)
 
 

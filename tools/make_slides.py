@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make slides of the lesson from the chapters' own cells; they need no network.
+"""Make slides of the lesson from the cells of its chapters; they need no network.
 
     .venv/bin/python tools/make_slides.py    writes _build/slides/*.html
 
-On the slides are headings, lists, equations, code and its outputs; the prose is in the speaker's
-notes (press S). Solutions are left out.
+The slides have headings, lists, equations, code and outputs; the prose is in the speaker's notes
+(press S). Solutions are left out.
 """
 
 import re
@@ -25,7 +25,7 @@ from plain_markdown import PARSER, Book, plain  # noqa: E402
 from without_solutions import cut  # noqa: E402
 
 LESSON, FOLDED = ("movielens", "mf", "autorec"), {"hide-input"}
-# nbconvert's own page, with scripts from the disk in place of those from the network.
+# nbconvert's template, with local scripts in place of those from a CDN.
 PAGE = """{%- extends 'reveal/index.html.j2' -%}
 {% block html_head_js %}<script>
 MathJax = {tex: {inlineMath: [['$', '$']]}, svg: {fontCache: 'none'}};
@@ -49,31 +49,31 @@ def installed(package, end):
 
 
 def deck(cells, book):
-    """Return the cells of the slides: a slide a heading, below it one for each cell of code."""
-    is_bare = False  # is a slide that has no more than its heading, and room for code
+    """Yield the cells of the slides: one for each heading, below it one for each code cell."""
+    only_heading = False  # whether the slide has only its heading, so that code fits on it
     for cell in map(nbformat.from_dict, cut(cells)[:1] + cut(cells)[2:]):  # without the set-up
         if cell.cell_type == "code":
-            cell.metadata["slideshow"] = {"slide_type": "-" if is_bare else "subslide"}
+            cell.metadata["slideshow"] = {"slide_type": "-" if only_heading else "subslide"}
             yield cell
-            is_bare = False
+            only_heading = False
             continue
         for text in re.split(r"^(?=#)", plain(cell.source, book), flags=re.MULTILINE):
-            lines, shown, said = text.split("\n"), [], []
+            lines, shown, notes = text.split("\n"), [], []
             for token in PARSER.parse(text):
                 if token.level == 0 and token.map:
                     block = "\n".join(lines[slice(*token.map)])
                     is_prose = token.type == "paragraph_open" and not block.startswith("$$")
-                    (said if is_prose else shown).append(block)
+                    (notes if is_prose else shown).append(block)
             level = "slide" if re.match("##? ", text) else "subslide"
-            for blocks, kind in ((shown, level), (said, "notes")):
+            for blocks, kind in ((shown, level), (notes, "notes")):
                 if blocks:
                     metadata = {"slideshow": {"slide_type": kind}}
                     yield new_markdown_cell("\n\n".join(blocks), metadata=metadata)
-            is_bare = level == "slide" and len(shown) == 1
+            only_heading = level == "slide" and len(shown) == 1
 
 
 def main():
-    """Write the decks, and beside them the scripts that they load."""
+    """Write the slides and the scripts that they load."""
     out, book = ROOT / "_build" / "slides", Book.read(ROOT / "book")
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(installed("sphinx-revealjs", "_static/revealjs/LICENSE").parent, out / "reveal")
@@ -82,7 +82,7 @@ def main():
         config=Config({"TagRemovePreprocessor": {"enabled": True, "remove_input_tags": FOLDED}}),
         raw_template=PAGE,
         reveal_url_prefix="reveal",
-        reveal_theme="white",  # its fonts lie beside it
+        reveal_theme="white",  # with local fonts
         exclude_input_prompt=True,
         exclude_output_prompt=True,
     )

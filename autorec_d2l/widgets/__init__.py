@@ -1,7 +1,7 @@
-"""Pages that live in a cell's output: self-contained HTML, without a server or the network.
+"""Interactive widgets in a cell's output: self-contained HTML, without a server or a network.
 
-A fragment runs in the built book from the disk, in Jupyter and in Colab. Its numbers travel in a
-script as data, its look and its ids are its own (a shadow root), so that several fit on a page.
+A widget runs in the built book, in Jupyter and in Colab. Its script contains its data; its styles
+and ids are scoped by a shadow root, so that several fit on a page.
 """
 
 from autorec_d2l.widgets.fragment import Fragment

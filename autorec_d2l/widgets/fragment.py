@@ -1,4 +1,4 @@
-"""Put templates, styles, scripts and data together as one piece of HTML."""
+"""Assemble templates, styles, scripts and data into one piece of HTML."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-# What a script in HTML must not hold as it is: the first three could end it or begin a comment,
-# and the last two end a line in JavaScript before 2019.
+# Characters to escape in a script in HTML: the first three could end it or begin a comment, and
+# the last two end a line in JavaScript before 2019.
 _ESCAPES = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 _HTML = """\
@@ -27,7 +27,7 @@ const fragment = {parts};
 
 
 class Fragment(NamedTuple):
-    """A piece of HTML that a notebook shows where it is the last value of a cell."""
+    """A piece of HTML that a notebook renders as the last value of a cell."""
 
     name: str
     html: str
@@ -43,8 +43,8 @@ class Fragment(NamedTuple):
 def assemble(name: str, fallback: str, scripts: Sequence[str], data: Any) -> Fragment:
     """Return the fragment of the template ``name``.html, its style and ``scripts``, with ``data``.
 
-    ``fallback`` is what stands there where no script runs. ``data`` is what JSON can say; nothing
-    in it can end the script. The same arguments give the same HTML.
+    ``fallback`` is shown where scripts do not run. ``data`` must be serializable as JSON and is
+    escaped. The same arguments give the same HTML.
     """
     parts = {"html": _read(f"{name}.html"), "css": _read("page.css") + _read(f"{name}.css")}
     code = "\n".join(_read(f"{script}.js") for script in ("page", *scripts))
@@ -57,5 +57,5 @@ def assemble(name: str, fallback: str, scripts: Sequence[str], data: Any) -> Fra
 
 
 def _read(file: str) -> str:
-    """Return a template that lies beside this module."""
+    """Return the text of a file beside this module."""
     return (files("autorec_d2l.widgets") / file).read_text(encoding="utf-8")

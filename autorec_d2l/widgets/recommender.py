@@ -1,4 +1,4 @@
-"""The live recommender: a user-based network, small enough to compute in the page."""
+"""The live recommender: a user-based network that is computed in the browser."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def live_recommender(
     min_ratings: int = 20,
     examples: Mapping[str, Mapping[int, int]] | None = None,
 ) -> Fragment:
-    """Return a page in which a reader rates films, and sees stars and the top ten change at once.
+    """Return a widget in which a reader rates films and sees the predicted top ten change.
 
     Args:
         net: User-based, one hidden layer of sigmoids, a linear output and ``column_means``. Its
             weights are stored as bytes, see :func:`quantised`.
-        titles: Of every item, ``(num_items,)``; they are shown as text, whatever they hold.
-        num_ratings: How many ratings each item has, ``(num_items,)``.
-        min_ratings: Items with fewer are left out of the page.
+        titles: Of every item, ``(num_items,)``; shown as text, never as HTML.
+        num_ratings: The number of ratings of each item, ``(num_items,)``.
+        min_ratings: Items with fewer are left out.
         examples: Names of people to start as, each with ratings ``{item_id: stars}``, ids from 1.
 
     Raises:
-        ValueError: Another kind of network, sizes that differ, no item left, and an example's item
-            that is not in the page or whose rating is not 1 to 5 stars.
+        ValueError: Another kind of network, sizes that differ, no item left, or an example's item
+            that is left out or whose rating is not 1 to 5 stars.
     """
     num_items = _check(net, titles, num_ratings)
     kept = (torch.as_tensor(num_ratings) >= min_ratings).nonzero().squeeze(1)  # (num_kept,)
@@ -65,7 +65,7 @@ def live_recommender(
 
 
 def quantised(net: SparseAutoRec) -> SparseAutoRec:
-    """Return a copy whose weights are those of the page: whole multiples of a scale, per item."""
+    """Return a copy with the widget's quantised weights: int8 levels times a scale per item."""
     net = copy.deepcopy(net)
     with torch.no_grad():
         for weight in (net.encoder.weight, net.decoder.weight):
@@ -75,10 +75,10 @@ def quantised(net: SparseAutoRec) -> SparseAutoRec:
 
 
 def to_bytes(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return int8 levels, ``(num_items, num_hidden)``, and a scale for each row; their product.
+    """Return int8 levels, ``(num_items, num_hidden)``, and a scale per row, ``(num_items,)``.
 
-    The largest weight of a row becomes 127 levels, so that no weight is off by more than half a
-    level, 1/254 of the largest.
+    Their product approximates the weight. The largest weight of a row becomes 127 levels, so no
+    weight is off by more than half a level, 1/254 of the largest.
     """
     weight = weight.detach().cpu()
     scale = weight.abs().amax(1) / LEVELS  # (num_items,)
@@ -87,7 +87,7 @@ def to_bytes(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _check(net: SparseAutoRec, titles: Sequence[str], num_ratings: torch.Tensor) -> int:
-    """Return the number of items, or say which network the page cannot compute."""
+    """Return the number of items; raise for a network that the widget cannot compute."""
     if not isinstance(net, SparseAutoRec) or net.column_means is None or len(net.more):
         raise ValueError(
             "the page computes a SparseAutoRec with one hidden layer and column_means: "

@@ -1,4 +1,4 @@
-"""An item-based AutoRec, small enough to watch, that trains in the page."""
+"""A small item-based AutoRec that trains in the browser."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def training_widget(
     num_steps: int = 200,
     seed: int = 7,
 ) -> Fragment:
-    """Return a page in which a reader edits ratings and watches AutoRec learn them.
+    """Return a widget in which a reader edits ratings and watches AutoRec learn them.
 
     ``ratings`` is ``(num_films, num_users)``, whole stars, 0 = not rated. A run makes ``num_steps``
-    steps of Adam at ``lr`` over all films at once and stops. ``seed`` is that of the first weights.
+    steps of Adam at ``lr`` on the full batch. ``seed`` is that of the initial weights.
 
-    Raises ``ValueError`` for names that do not match the ratings, and a rating off the scale.
+    Raises ``ValueError`` for names that do not match the ratings, or a rating off the scale.
     """
     matrix = torch.tensor(ratings, dtype=torch.float32)
     if matrix.shape != (len(films), len(users)):

@@ -4,14 +4,12 @@ Set AUTOREC_D2L_REQUIRE_BROWSER=1 where Chromium must be there; elsewhere its te
 without it.
 """
 
-import functools
 import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -37,123 +35,6 @@ def html(tmp_path_factory):
     return out / "_build" / "html"
 
 
-def pages(html):
-    return sorted(path for path in html.rglob("*.html") if "_static" not in path.parts)
-
-
-class Page(HTMLParser):
-    """The tags, ids and title of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.ids, self.title, self.in_title = [], set(), "", False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.tags.append((tag, attrs))
-        self.ids |= {attrs.get("id"), attrs.get("name")}
-        self.in_title = tag == "title" and not self.title
-
-    def handle_data(self, data):
-        self.title += data if self.in_title else ""
-
-    def handle_endtag(self, tag):
-        self.in_title = False
-
-
-@functools.cache  # a page is parsed for its own sake, and again for every link to it
-def parsed(text):
-    return Page(text)
-
-
-def page_at(path):
-    return parsed(path.read_text(encoding="utf-8"))
-
-
-def static_faults(path):
-    """Return what is wrong with a page, as a file."""
-    page = page_at(path)
-    rel = [attrs.get("rel", "") for tag, attrs in page.tags if tag == "link"]
-    if not page.title.strip():
-        yield "no title"
-    if not any("icon" in one for one in rel):
-        yield "no favicon"
-    if dict(page.tags).get("html", {}).get("lang") != "en":
-        yield "no language"
-    fields = [attrs for tag, attrs in page.tags if tag == "input" and attrs.get("name") == "q"]
-    if len(fields) > 1 and path.name != "search.html":
-        yield "two search fields"
-    for tag, attrs in page.tags:
-        target = attrs.get("src") or (attrs.get("href") if tag in {"link", "a"} else None) or ""
-        remote = urlsplit(target).scheme not in {"", "data"} or target.startswith("//")
-        if remote and tag != "a":
-            yield f"loads {target}"
-        if tag == "img" and not attrs.get("alt"):
-            yield f"no alternative text: {target}"
-        if target and not remote and is_dead(path, target):
-            yield f"dead link: {target}"
-
-
-def is_dead(path, target):
-    """Return whether the file or the anchor of a relative link does not exist."""
-    parts = urlsplit(target)
-    if parts.scheme == "data" or target == "#":
-        return False
-    there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-    if parts.fragment and there.suffix == ".html" and there.exists():
-        return unquote(parts.fragment) not in page_at(there).ids
-    return not there.exists()
-
-
-def test_every_page_is_there(html):
-    names = {str(path.relative_to(html)) for path in pages(html)}
-    toc = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    assert names >= {f"{name}.html" for name in toc} | {"index.html", "search.html"}
-
-
-def test_every_chapter_links_its_standalone_notebook(html):
-    for chapter in (ROOT / "book").glob("*.ipynb"):
-        page = page_at((html / "book" / chapter.name).with_suffix(".html"))
-        links = {attrs.get("href") for tag, attrs in page.tags if tag == "a"}
-        assert f"../standalone/{chapter.name}" in links
-        assert not any("_sources" in (href or "") for href in links)
-
-
-def test_pages_as_files(html):
-    faults = [f"{path.name}: {fault}" for path in pages(html) for fault in static_faults(path)]
-    assert not faults, "\n".join(faults)
-
-
-def test_every_public_name_is_in_the_library_reference(html):
-    ids = page_at(html / "book" / "api.html").ids
-    public = {name: getattr(autorec_d2l, name) for name in autorec_d2l.__all__}
-    described = {f"{thing.__module__}.{name}" for name, thing in public.items() if callable(thing)}
-    assert described - ids == set()
-
-
-def test_static_faults_are_noticed(tmp_path):
-    sound = '<html lang="en"><title>x</title><link rel="icon" href="x.svg"><p>'
-    (tmp_path / "x.svg").touch()
-    path = tmp_path / "x.html"
-    for old, new, fault in [
-        ("<p>", "<p>", None),
-        ("<title>x</title>", "", "no title"),
-        ('rel="icon"', 'rel="next"', "no favicon"),
-        (' lang="en"', "", "no language"),
-        ("<p>", '<input name="q"><input name="q">', "two search fields"),
-        ("<p>", '<script src="https://example.org/x.js">', "loads https://example.org/x.js"),
-        ("<p>", '<link href="//example.org/x.css">', "loads //example.org/x.css"),
-        ("<p>", '<img src="x.svg">', "no alternative text: x.svg"),
-        ("<p>", '<a href="gone.html">', "dead link: gone.html"),
-        ("<p>", '<a href="#gone">', "dead link: #gone"),
-    ]:
-        path.write_text(sound.replace(old, new), encoding="utf-8")
-        assert list(static_faults(path)) == ([fault] if fault else [])
-
-
-# In a browser.
-
 # Equations that are not rendered: left as TeX, an error, or an unknown command in red.
 EQUATIONS = """async () => {
     const maths = [...document.querySelectorAll('.math')];
@@ -172,6 +53,16 @@ WIDE_CODE = """() => {
 }"""
 
 IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' + e.src)"""
+
+HEAD = """() => Object.entries({
+    'no title': document.title.trim(),
+    'no language': document.documentElement.lang === 'en',
+    'no favicon': document.querySelector('link[rel*=icon]'),
+    'two search fields': document.querySelectorAll('input[name=q]').length < 2
+        || location.pathname.endsWith('search.html'),
+}).filter(([, isRight]) => !isRight).map(([fault]) => fault)"""
+ANCHORS = "[...document.querySelectorAll('[id], a[name]')].map(e => e.id || e.name)"
+LINKS = "[...document.querySelectorAll('a[href]')].map(e => e.href)"
 
 # The theme follows the system, and figures, which are drawn on white, are inverted in dark mode.
 THEME = "scheme => document.documentElement.dataset.theme === scheme"
@@ -202,7 +93,7 @@ def live_faults(page, faults, path, dark=True):
     page.emulate_media(color_scheme="light")
     page.goto(path.as_uri(), wait_until="load")
     page.add_style_tag(content=STILL)
-    for script in (EQUATIONS, IMAGES, OVERFLOW, WIDE_CODE):
+    for script in (HEAD, EQUATIONS, IMAGES, OVERFLOW, WIDE_CODE):
         faults += page.evaluate(script)
     page.set_viewport_size({"width": 390, "height": 800})
     faults += [f"{fault} (on a phone)" for fault in page.evaluate(OVERFLOW)]
@@ -226,18 +117,59 @@ def faults_of_mode(page, scheme, rules):
     yield from (f"{rule}: {nodes} ({scheme})" for rule, nodes in page.evaluate(AXE, rules))
 
 
-@pytest.fixture
-def tab(browser):
-    """One page, into which a test loads several files, and the list of its faults."""
-    page, faults = new_page(browser)
-    yield page, faults
+@pytest.fixture(scope="module")
+def pages(html, browser):
+    """Load every page; return, by their URLs, their faults, links and anchors."""
+    found, (page, faults) = {}, new_page(browser)
+    for path in sorted(html.rglob("*.html")):
+        if "_static" not in path.parts and path != html / "index.html":  # a redirect
+            wrong = live_faults(page, faults, path)
+            found[path.as_uri()] = wrong, page.evaluate(LINKS), page.evaluate(ANCHORS)
     page.context.close()
+    return found
 
 
-def test_pages_in_the_browser(html, tab):
-    paths = [path for path in pages(html) if path != html / "index.html"]  # a redirect
-    faults = [fault for path in paths for fault in live_faults(*tab, path)]
+def test_pages_in_the_browser(pages):
+    faults = [fault for wrong, *_ in pages.values() for fault in wrong]
     assert not faults, "\n".join(faults)
+
+
+def test_every_page_is_there(html, pages):
+    toc = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    wanted = {(html / f"{name}.html").as_uri() for name in [*toc, "search"]}
+    assert pages.keys() >= wanted
+    redirect = (html / "index.html").read_text(encoding="utf-8")
+    assert re.search(r'<html lang="en">.*<title>.+</title>.*url=book/index.html"', redirect, re.S)
+
+
+def dead_links(pages):
+    """Return the links to files that do not exist, and to anchors that their page lacks."""
+    for _, links, _ in pages.values():
+        for link in filter(lambda link: link.startswith("file:"), links):
+            url, anchor = urldefrag(link)
+            there = Path(unquote(urlsplit(url).path))
+            if not there.exists() or (anchor and unquote(anchor) not in pages[url][2]):
+                yield link
+
+
+def test_links_lead_somewhere(html, pages):
+    assert list(dead_links(pages)) == []
+    folder = html.as_uri()
+    broken = [f"{folder}/gone.html", f"{folder}/book/mf.html#gone"]
+    assert list(dead_links({**pages, "x": ([], broken, [])})) == broken
+
+
+def test_every_chapter_links_its_standalone_notebook(html, pages):
+    for chapter in (ROOT / "book").glob("*.ipynb"):
+        _, links, _ = pages[(html / "book" / f"{chapter.stem}.html").as_uri()]
+        assert (html / "standalone" / chapter.name).as_uri() in links
+        assert not any("_sources" in link for link in links)
+
+
+def test_every_public_name_is_in_the_library_reference(html, pages):
+    public = {name: getattr(autorec_d2l, name) for name in autorec_d2l.__all__}
+    described = {f"{thing.__module__}.{name}" for name, thing in public.items() if callable(thing)}
+    assert described - set(pages[(html / "book" / "api.html").as_uri()][2]) == set()
 
 
 UNPRINTED = """() => [...document.querySelectorAll('.bd-content *')].filter(
@@ -279,17 +211,26 @@ def test_dark_mode_prints_as_light_mode(html, browser):
     page.context.close()
 
 
-def test_live_faults_are_noticed(html, tab, tmp_path):
+def test_live_faults_are_noticed(html, browser, tmp_path):
     """A page is sound, then broken in one place."""
     mathjax = (html / "_static" / "tex-svg-full.js").as_uri()
-    start = f"""<!DOCTYPE html><html lang="en" data-theme="light"><head><title>x</title>
-        <meta name="viewport" content="width=device-width"><script src="{mathjax}"></script></head>
-        <body><main><h1>x</h1><span class="math">\\(\\boldsymbol{{x}}\\)</span>"""
+    sound = f"""<!DOCTYPE html><html lang="en" data-theme="light"><head><title>x</title>
+        <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+        <script src="{mathjax}"></script></head>
+        <body><main><h1>x</h1><span class="math">\\(\\boldsymbol{{x}}\\)</span></main></body>"""
     image = 'src="data:image/gif;base64,R0lGODlhAQABAAAAACw="'
-    path = tmp_path / "x.html"
-    path.write_text(f"{start}</main></body>", encoding="utf-8")
-    assert live_faults(*tab, path, dark=False) == []
+    path, tab = tmp_path / "x.html", new_page(browser)
+
+    def faults_with(old, new):
+        path.write_text(sound.replace(old, new), encoding="utf-8")
+        return live_faults(*tab, path, dark=False)
+
+    assert faults_with("", "") == []
+    assert faults_with("<title>x</title>", "")[0] == "x.html: no title"
+    assert faults_with(' lang="en"', "")[0] == "x.html: no language"
+    assert faults_with('rel="icon"', 'rel="next"') == ["x.html: no favicon"]
     for broken, fault in [
+        (2 * '<input name="q" aria-label="x">', "two search fields"),
         ('<script src="https://example.org/x.js"></script>', "requested https://example.org/x.js"),
         ("<script>null.x</script>", "script error: Cannot read properties of null"),
         ("<script>console.error('no')</script>", "console: no"),
@@ -307,7 +248,7 @@ def test_live_faults_are_noticed(html, tab, tmp_path):
         ('<p style="color: #eee; background: #fff">pale</p>', "color-contrast"),
         (  # as one of many, the others of another kind
             "<style>.highlight {color: #000} .k {color: #eee}</style>"
-            '<p class="highlight"><span>a</span><span>b</span><b><span class="k">c</span></b></p>',
+            '<p class="highlight"><span>one</span><span>two</span><b><span class="k">three</span></b></p>',
             "color-contrast",
         ),
         (
@@ -321,6 +262,6 @@ def test_live_faults_are_noticed(html, tab, tmp_path):
             "figure is not drawn for light: x",
         ),
     ]:
-        path.write_text(f"{start}{broken}</main></body>", encoding="utf-8")
-        found = live_faults(*tab, path, dark=False)
+        found = faults_with("</main>", f"{broken}</main>")
         assert any(one.startswith(f"x.html: {fault}") for one in found), (fault, found)
+    tab[0].context.close()

@@ -76,36 +76,42 @@ BUTTONS = {
 }
 CONF = f"""import sys
 sys.path.insert(0, {str(ROOT / "book" / "_ext")!r})
-extensions = ["myst_nb", "sphinx_exercise", "book_frame", "without_solutions", "standalone_notebooks"]
+extensions = ["myst_nb", "sphinx_exercise", "book_frame", "standalone_notebooks"]
 html_theme, root_doc, nb_execution_mode = "sphinx_book_theme", "book/a", "off"
-hide_solutions, exclude_patterns = HIDE, ["README.md"]
+exclude_patterns, suppress_warnings = ["README.md"], ["app"]  # nodes are registered twice
 """
 PROJECT = (
     f'[project]\nname = "autorec_d2l"\nversion = "1"\ndescription = "x"\nurls.Repository = "{URL}"'
 )
 
 
-@pytest.fixture
-def build(tmp_path):
-    """Return a function that builds the small book over what is there, and returns the HTML."""
-    source, out = tmp_path / "source", tmp_path / "out"
+BUILD = """
+import shutil, sys
+from sphinx.cmd.build import main
+source, out, copy = sys.argv[1:]
+assert main(["-q", "-W", source, out]) == 0
+shutil.copytree(out, copy)
+assert main(["-q", "-W", "-D", "hide_solutions=1", source, out]) == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory):
+    """Return the folders of the small book with solutions, and without, built over the first."""
+    root = tmp_path_factory.mktemp("small")
+    source, before, after = root / "source", root / "before", root / "after"
     for folder in ("book", "autorec_d2l"):
         (source / folder).mkdir(parents=True)
     for name in ("README.md", "LICENSE", "book/references.bib", "autorec_d2l/__init__.py"):
         (source / name).touch()
+    (source / "conf.py").write_text(CONF, encoding="utf-8")
     (source / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (source / "book" / "a.ipynb").write_text(json.dumps(notebook()), encoding="utf-8")
     (source / "book" / "b.md").write_text("---\norphan: true\n---\n# B", encoding="utf-8")
-
-    def build(hide):
-        (source / "conf.py").write_text(CONF.replace("HIDE", str(hide)), encoding="utf-8")
-        # A process of its own: Sphinx registers its nodes once a process.
-        command = [sys.executable, "-m", "sphinx", "-q", "-W", str(source), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return out
-
-    return build
+    command = [sys.executable, "-c", BUILD, source, after, before]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return before, after
 
 
 def texts_of(html):
@@ -124,22 +130,24 @@ def links(html, page):
     return remote
 
 
-def test_without_solutions_over_an_older_build(build):
-    html = build(hide=False)
-    assert {link for link in links(html, "book/a.html") if re.search("owner", link)} == BUTTONS
-    assert list((html / "_images").glob("*.png"))  # drawn by a solution
-    before = texts_of(html)
-    build(hide=True)
-    after = texts_of(html)
+def test_without_solutions_over_an_older_build(builds):
+    with_solutions, without = builds
+    before, after = map(texts_of, builds)
     traces = re.compile(r"\b(?:Because|So it is|42)\b")
-    with_solutions = {name for name, text in before.items() if traces.search(text)}
-    assert with_solutions >= {"book/a.html", "standalone/a.ipynb", "_sources/book/a.ipynb"}
-    assert list((html / "_images").glob("*.png")) == []
+    found = {name for name, text in before.items() if traces.search(text)}
+    assert found >= {"book/a.html", "standalone/a.ipynb", "_sources/book/a.ipynb"}
     assert {name for name, text in after.items() if traces.search(text)} == set()
+    assert list((with_solutions / "_images").glob("*.png"))  # drawn by a solution
+    assert not list((without / "_images").glob("*.png"))
     exercises = {name for name, text in after.items() if "How many?" in text}
     assert exercises >= {"book/a.html", "standalone/a.ipynb"}
+
+
+def test_buttons_lead_to_the_repository_unless_it_would_show_the_solutions(builds):
+    with_solutions, without = builds
+    assert {link for link in links(with_solutions, "book/a.html") if "owner" in link} == BUTTONS
     for page in ("book/a.html", "book/b.html"):
-        assert not any("owner" in link for link in links(html, page))
+        assert not any("owner" in link for link in links(without, page))
 
 
 @pytest.mark.parametrize(
