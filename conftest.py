@@ -9,7 +9,7 @@ CELL_SECONDS = 600  # far more than any cell takes
 NBVAL_SECONDS = 2000  # nbval's own default
 
 
-def pytest_configure(config):
+def pytest_configure(config) -> None:
     """Set nbval's options here: in `addopts` they would break pytest where nbval is missing."""
     option = config.option
     if not (getattr(option, "nbval", False) or getattr(option, "nbval_lax", False)):

