@@ -250,7 +250,8 @@ def test_live_faults_are_noticed(html, browser, tmp_path):
         ('<p style="color: #eee; background: #fff">pale</p>', "color-contrast"),
         (  # as one of many, the others of another kind
             "<style>.highlight {color: #000} .k {color: #eee}</style>"
-            '<p class="highlight"><span>1</span><span>2</span><b><span class="k">3</span></b></p>',
+            '<p class="highlight"><span>one</span><span>two</span>'
+            '<b><span class="k">three</span></b></p>',
             "color-contrast",
         ),
         (
