@@ -11,7 +11,6 @@ import pandas as pd
 from pandas.api import types
 
 INTEGER = r"(?:0|-?[1-9]\d*)(?:\.0+)?"  # as Python writes integers; 007 is text
-BLANKS = r"[\s\u200b-\u200d\u2060\ufeff]+"
 
 
 class Ids:
@@ -68,35 +67,21 @@ def factorize(column: pd.Categorical, kind: str) -> tuple[Ids, np.ndarray]:
     """Return the ids of a column, and the index of the id of each row, int32, ``(num_rows,)``.
 
     Ids are sorted, so that they do not depend on the order of the rows. Blanks at the ends do not
-    count. A ``UserWarning`` says where this makes two values one id, or where ids look alike.
+    count; a ``UserWarning`` says where this makes two values one id.
     """
     column = column.remove_unused_categories()
     values = column.categories
     indices, distinct = pd.factorize(as_text(values), sort=True)
-    _warn_of_equal(
-        indices, values, kind, "are taken for one: they differ only in blanks at the ends"
-    )
+    is_repeated = pd.Series(indices).duplicated()
+    if is_repeated.any():
+        second = int(is_repeated.argmax())
+        first = int((indices == indices[second]).argmax())
+        warnings.warn(
+            f"the {kind}s {values[first]!r} and {values[second]!r} are taken for one: they differ "
+            f"only in blanks at the ends ({is_repeated.sum():,} in all)",
+            stacklevel=3,
+        )
     distinct = pd.Index(distinct)
     if types.is_numeric_dtype(values):
         distinct = as_integers(distinct)
-    if not types.is_integer_dtype(distinct):
-        keys = distinct.str.normalize("NFKC").str.casefold()
-        keys = keys.str.replace(BLANKS + r"|\.0+$", "", regex=True)
-        keys = keys.str.replace(r"^0+(?=\d)", "", regex=True)
-        _warn_of_equal(
-            keys,
-            distinct,
-            kind,
-            "differ only in case, blanks, leading zeros or accents, and stay two",
-        )
     return Ids(distinct), indices.astype("int32")[column.codes]
-
-
-def _warn_of_equal(keys: Any, values: pd.Index, kind: str, what: str) -> None:
-    """Warn of the first two values with equal keys."""
-    is_repeated = pd.Series(keys).duplicated()
-    if is_repeated.any():
-        second = int(is_repeated.argmax())
-        first = int((keys == keys[second]).argmax())
-        pair = f"the {kind}s {values[first]!r} and {values[second]!r}"
-        warnings.warn(f"{pair} {what} ({is_repeated.sum():,} in all)", stacklevel=4)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.utils.data import (
@@ -21,17 +20,6 @@ from torch.utils.data import (
 )
 
 from autorec_d2l.data.validation import check_integer
-
-
-class Rows(Protocol):
-    """Rows that make their own batches, such as a :class:`RatingMatrix`."""
-
-    def batches(self, indices: Iterable[Sequence[int]], /) -> Iterator[Any]:
-        """Yield a batch for each list of rows."""
-        ...
-
-
-Matrix = npt.ArrayLike | Rows
 
 
 class RolloverBatchSampler:
@@ -124,7 +112,7 @@ def get_dataloader_workers() -> int:
 
 
 def load_array(
-    data_arrays: Sequence[Matrix] | Matrix,
+    data_arrays: Any,
     batch_size: int,
     is_train: bool = True,
     seed: int = 0,

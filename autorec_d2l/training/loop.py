@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
-from autorec_d2l.data.loaders import Matrix, batches_for
+from autorec_d2l.data.loaders import batches_for
 from autorec_d2l.data.validation import check_integer, check_trainer
 from autorec_d2l.evaluation import evaluator as evaluator_autorec
 from autorec_d2l.evaluation import evaluator_mf
@@ -51,7 +52,7 @@ def train_recsys_rating(
     num_epochs: int,
     devices: list[torch.device] | None = None,
     evaluator: Callable[..., float] | None = None,
-    inter_mat: Matrix | None = None,
+    inter_mat: Any = None,
     callbacks: Sequence[Callback] = (),
 ) -> pd.DataFrame:
     """Train a rating model in place and return its history, one row per epoch.

@@ -1,4 +1,4 @@
-"""What the front doors say is what the code does and the results are."""
+"""README.md and index.md agree with the code and the results files."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_the_example_runs_and_trains():
     assert len(names["history"]) == 3
 
 
-def test_the_links_lead_somewhere():
+def test_links():
     targets = re.findall(r"\]\((?!http)([^)]+)\)|src=\"(?!http)([^\"]+)\"", README)
     assert targets
     for target in map("".join, targets):
@@ -40,7 +40,7 @@ def measured(name, column="test_rmse", **wanted):
     return f"{by_split.mean():.3f}", f"{by_split.std():.3f}"
 
 
-ROWS = {  # label at the front doors: model in comparison.csv
+ROWS = {  # label on the two pages: model in comparison.csv
     "Matrix factorization, d2l's settings": "MF, d2l's settings",
     "Matrix factorization, d2l's settings, stopped on validation": (
         "MF, d2l's settings, stopped on validation"
@@ -59,15 +59,15 @@ ROWS = {  # label at the front doors: model in comparison.csv
 
 
 @pytest.mark.parametrize("label", ROWS)
-@pytest.mark.parametrize("door", [README, INDEX], ids=["README.md", "index.md"])
-def test_the_table_of_results(door, label):
+@pytest.mark.parametrize("page", [README, INDEX], ids=["README.md", "index.md"])
+def test_the_table_of_results(page, label):
     mean, std = measured("comparison.csv", "rmse", protocol="random", model=ROWS[label])
-    assert f"| {label} | {mean} ± {std} |" in door
+    assert f"| {label} | {mean} ± {std} |" in page
 
 
-@pytest.mark.parametrize("door", [README, INDEX], ids=["README.md", "index.md"])
-def test_the_story_of_the_table(door):
-    """Each difference that the front doors name, with the interval that they print."""
+@pytest.mark.parametrize("page", [README, INDEX], ids=["README.md", "index.md"])
+def test_the_differences(page):
+    """Each difference that the pages name, with the interval that they print."""
     table = experiments.read_results("comparison.csv")
     table = table[table["protocol"] == "random"]
     rmse = table.pivot(index="split", columns="model", values="rmse")
@@ -79,7 +79,7 @@ def test_the_story_of_the_table(door):
         (mf, f"{mf}, stopped on validation", "is worth {} to matrix factorization"),
     ):
         mean, half_width = experiments.paired_interval(rmse[worse] - rmse[better])
-        assert sentence.format(f"{mean:.3f} ± {half_width:.3f}") in door
+        assert sentence.format(f"{mean:.3f} ± {half_width:.3f}") in page
     gain = experiments.paired_interval(rmse[autorec] - rmse[stopped])[0]
     rest = experiments.paired_interval(rmse[stopped] - rmse["AutoRec, tuned"])[0]
     assert 0.15 < rest / gain < 0.25  # "a fifth of that"

@@ -19,7 +19,7 @@ FOLDS = ["u1", "u2", "u3", "u4", "u5"]
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A data folder with room for small unpacked tables."""
+    """A data folder for small unpacked tables."""
     monkeypatch.setenv("AUTOREC_D2L_DATA", str(tmp_path))
     monkeypatch.setattr(movielens, "_NUM_RATINGS", {"ml-100k": 3, "ml-1m": 4})
     (tmp_path / "ml-100k").mkdir()
