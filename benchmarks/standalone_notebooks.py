@@ -1,6 +1,7 @@
 """Run standalone notebooks, each in an empty folder, and print their sizes and seconds.
 
     python benchmarks/standalone_notebooks.py [movielens scale ...]    default: all
+    python benchmarks/standalone_notebooks.py --environment FOLDER     a prepared one, as below
 
 The environment is like Colab's: a package index, but no repository and no variable of ours.
 """
@@ -31,14 +32,16 @@ MOST_BYTES = 3_000_000
 class BareEnvironment:
     """A virtual environment with `PACKAGES`, torch and a kernel."""
 
-    def __init__(self, folder):
-        venv.create(folder / "venv", with_pip=True)
-        self.python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    def __init__(self, folder, environment):
+        root = environment or folder / "venv"
+        self.python = root / ("Scripts" if os.name == "nt" else "bin") / "python"
         ours = ("AUTOREC_D2L_", "PYTHON", "VIRTUAL_ENV", "JUPYTER", "MPL")
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         self.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # no cached data
-        requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-        self.pip("install", re.search(r"^torch==\S+", requirements, re.MULTILINE)[0], *PACKAGES)
+        if environment is None:
+            venv.create(root, with_pip=True)
+            requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+            self.pip("install", re.search(r"^torch==\S+", requirements, re.MULTILINE)[0], *PACKAGES)
         self.packages = self.frozen()
         spec = {
             "argv": [str(self.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
@@ -76,12 +79,14 @@ def main():
     """Run the named notebooks, or all; return 1 if one failed or is too large."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="default: every chapter")
-    names = parser.parse_args().names or [p.stem for p in sorted((ROOT / "book").glob("*.ipynb"))]
+    parser.add_argument("--environment", type=Path, help="a virtual environment that is ready")
+    options = parser.parse_args()
+    names = options.names or [p.stem for p in sorted((ROOT / "book").glob("*.ipynb"))]
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
         chapters = [ROOT / "book" / f"{name}.ipynb" for name in names]
         standalone_notebooks.write(ROOT, chapters, Path(scratch, "notebooks"))
-        bare = BareEnvironment(Path(scratch))
+        bare = BareEnvironment(Path(scratch), options.environment)
         for name in names:
             path, start = Path(scratch, "notebooks", f"{name}.ipynb"), time.perf_counter()
             size, error_text = path.stat().st_size, ""

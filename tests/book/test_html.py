@@ -72,8 +72,10 @@ FIGURES = """scheme => [...document.querySelectorAll('.cell_output img')]
 
 # axe takes minutes for thousands of elements. Text of one kind, which has the same tags and classes
 # up to the page and so the same colours, stays once (in tables, in an odd and an even row);
-# equations lose their drawings.
+# equations lose their drawings. Sidebars and header are the same everywhere: the index has them.
 SHRINK = """() => {
+    if (!location.pathname.endsWith('/book/index.html'))
+        document.querySelectorAll('[class*=bd-sidebar], .bd-header-article').forEach(e => e.remove());
     const seen = new Set();
     const kind = e => e ? `${kind(e.parentElement)} ${e.tagName}.${e.className}.${e.rowIndex % 2}`
         : '';
