@@ -74,8 +74,8 @@ FIGURES = """scheme => [...document.querySelectorAll('.cell_output img')]
 # up to the page and so the same colours, stays once (in tables, in an odd and an even row);
 # equations lose their drawings. Sidebars and header are the same everywhere: the index has them.
 SHRINK = """() => {
-    if (!location.pathname.endsWith('/book/index.html'))
-        document.querySelectorAll('[class*=bd-sidebar], .bd-header-article').forEach(e => e.remove());
+    const shared = document.querySelectorAll('[class*=bd-sidebar], .bd-header-article');
+    if (!location.pathname.endsWith('/book/index.html')) shared.forEach(e => e.remove());
     const seen = new Set();
     const kind = e => e ? `${kind(e.parentElement)} ${e.tagName}.${e.className}.${e.rowIndex % 2}`
         : '';
