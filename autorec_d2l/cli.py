@@ -63,6 +63,8 @@ def _train_movielens(options: argparse.Namespace) -> None:
     with d2l.process_group(options.device) as devices:
         logging.basicConfig(level="INFO", format="%(message)s")
         data, num_users, num_items = d2l.read_data_ml100k()
+        if not 1 <= options.user <= num_users:  # before the training
+            raise ValueError(f"--user must be 1 to {num_users}, got {options.user}")
         titles = d2l.read_items_ml100k().set_index("item_id")["title"].str.slice(stop=40)
         parts = d2l.split_data_ml100k(data, num_users, num_items, seed=options.seed)
         train_inter, test_inter = (
@@ -189,9 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(run=_train_movielens)
     add = parser.add_argument
-    add("--epochs", type=_integer(1, 10_000), default=25, help="default: %(default)s")
-    add("--seed", type=_integer(0), default=0, help="of split and weights; default: %(default)s")
-    add("--user", type=_integer(1, 943), default=1, help="user id, 1 to 943; default: %(default)s")
+    add("--epochs", type=int, default=25, help="default: %(default)s")
+    add("--seed", type=int, default=0, help="of split and weights; default: %(default)s")
+    add("--user", type=int, default=1, help="user id, 1 to 943; default: %(default)s")
     add("--device", type=_device, help="cpu, cuda or cuda:1; default: all GPUs, or the CPU")
     commands = parser.add_subparsers(title="for your own ratings", metavar="command")
 
@@ -211,34 +213,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="MODEL", help="the file to write, as model.pt")
     add("--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="default: of the table")
     add("--keep", choices=("first", "last"), help="which one, if a user rates an item again")
-    add("--epochs", type=_integer(1), default=200, help="at most; default: %(default)s")
-    add("--patience", type=_integer(1), default=5, help="stop after so many epochs without gain")
+    add("--epochs", type=int, default=200, help="at most; default: %(default)s")
+    add("--patience", type=int, default=5, help="stop after so many epochs without gain")
     add("--valid", type=float, default=0.1, help="share to hold out, or 0; default: %(default)s")
-    add("--seed", type=_integer(0), default=0, help="of split and weights; default: %(default)s")
+    add("--seed", type=int, default=0, help="of split and weights; default: %(default)s")
     add("--checkpoint", metavar="NAME", help="NAME.1 and NAME.2 let an interrupted fit continue")
     add = command("recommend", _recommend, "Recommend items to a user, or to a new one.")
     add("--user", metavar="ID", help="a user of the ratings that were fitted, or")
     add("--ratings", type=Path, metavar="TABLE", help="items and ratings of a new user")
-    add("-n", type=_integer(1), default=10, help="how many items; default: %(default)s")
+    add("-n", type=int, default=10, help="how many items; default: %(default)s")
     add("--items", type=Path, metavar="TABLE", help="items and their titles, to show them")
-    add("--min-ratings", type=_integer(0), default=MIN_RATINGS, help="leave out items with fewer")
+    add("--min-ratings", type=int, default=MIN_RATINGS, help="leave out items with fewer")
     add = command("predict", _predict, "Predict the ratings of pairs of a user and an item.")
     add("pairs", type=Path, help="a table of users and items")
     add("--out", type=Path, metavar="CSV", help="a file to write; default: the screen")
     add = command("evaluate", _evaluate, "Compare predictions to held-out ratings.")
     add("test", type=Path, help="a table of ratings that the model was not fitted to")
     return parser
-
-
-def _integer(low: int, high: int = 2**32 - 1) -> Callable[[str], int]:
-    """Return a parser of integers from ``low`` to ``high`` for argparse."""
-
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"must be an integer {low} to {high}, got {text}")
-        return int(text)
-
-    return parse
 
 
 def _device(text: str) -> torch.device:

@@ -23,20 +23,13 @@ COLORS = {
 
 def set_style() -> None:
     """Set matplotlib's defaults to the book's size, fonts and colours, readable on a phone."""
-    plt.rcParams.update(
-        {
-            "figure.figsize": (5.6, 3.3),
-            "figure.dpi": 150,
-            "figure.constrained_layout.use": True,
-            "axes.prop_cycle": cycler(color=list(COLORS.values())),
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.alpha": 0.3,
-            "legend.frameon": False,
-            "font.size": 10.5,
-        }
-    )
+    plt.rc("figure", figsize=(5.6, 3.3), dpi=150)
+    plt.rc("figure.constrained_layout", use=True)
+    plt.rc("axes", prop_cycle=cycler(color=list(COLORS.values())), grid=True)
+    plt.rc("axes.spines", top=False, right=False)
+    plt.rc("grid", alpha=0.3)
+    plt.rc("legend", frameon=False)
+    plt.rc("font", size=10.5)
 
 
 def plot_history(histories: dict[str, pd.DataFrame], ax: Axes | None = None) -> Axes:

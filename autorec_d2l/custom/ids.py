@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
 from typing import Any
 
@@ -63,24 +62,15 @@ def as_integers(texts: pd.Index) -> pd.Index:
     return numbers if types.is_integer_dtype(numbers) and numbers.is_unique else texts
 
 
-def factorize(column: pd.Categorical, kind: str) -> tuple[Ids, np.ndarray]:
+def factorize(column: pd.Categorical) -> tuple[Ids, np.ndarray]:
     """Return the ids of a column, and the index of the id of each row, int32, ``(num_rows,)``.
 
     Ids are sorted, so that they do not depend on the order of the rows. Blanks at the ends do not
-    count; a ``UserWarning`` says where this makes two values one id.
+    count.
     """
     column = column.remove_unused_categories()
     values = column.categories
     indices, distinct = pd.factorize(as_text(values), sort=True)
-    is_repeated = pd.Series(indices).duplicated()
-    if is_repeated.any():
-        second = int(is_repeated.argmax())
-        first = int((indices == indices[second]).argmax())
-        warnings.warn(
-            f"the {kind}s {values[first]!r} and {values[second]!r} are taken for one: they differ "
-            f"only in blanks at the ends ({is_repeated.sum():,} in all)",
-            stacklevel=3,
-        )
     distinct = pd.Index(distinct)
     if types.is_numeric_dtype(values):
         distinct = as_integers(distinct)

@@ -92,7 +92,7 @@ def read_ratings(
     ids, columns = {}, {}
     for kind in ("user", "item"):
         table.check_complete(kind)
-        ids[kind], indices = factorize(table.columns[kind], kind)
+        ids[kind], indices = factorize(table.columns[kind])
         columns[f"{kind}_id"] = indices + np.int32(1)
     columns["rating"] = table.numbers("rating")
     if table.times is not None:

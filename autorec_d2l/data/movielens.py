@@ -13,7 +13,6 @@ from autorec_d2l.data.parsing import parse_items, parse_ratings
 logger = logging.getLogger(__name__)
 
 _NUM_RATINGS = {"ml-100k": 100_000, "ml-1m": 1_000_209}
-_FIRST_RATING = 874_724_710  # of MovieLens-100K, in seconds since 1970
 _SHA256 = "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"  # of u.data
 
 
@@ -39,7 +38,7 @@ def read_data_ml100k() -> tuple[pd.DataFrame, int, int]:
     if hashlib.sha256(raw).hexdigest() != _SHA256:  # of an unpacked table
         logger.warning("%s has another u.data than the published one, and other results", folder)
     data = parse_ratings(raw, "ml-100k/u.data", 943, 1682)
-    _check_whole(data, "ml-100k", data["timestamp"].min() >= _FIRST_RATING)
+    _check_whole(data, "ml-100k")
     return data, 943, 1682
 
 
@@ -70,10 +69,10 @@ def read_data_ml1m() -> tuple[pd.DataFrame, int, int]:
     return data, int(data["user_id"].max()), int(data["item_id"].max())
 
 
-def _check_whole(data: pd.DataFrame, name: str, has_whole_timestamps: bool = True) -> None:
-    """Raise ``ValueError`` for a table that ends between two rows or in the last timestamp."""
-    if len(data) != _NUM_RATINGS[name] or not has_whole_timestamps:
+def _check_whole(data: pd.DataFrame, name: str) -> None:
+    """Raise ``ValueError`` for a table that is cut off."""
+    if len(data) != _NUM_RATINGS[name]:
         raise ValueError(
             f"{name} has {_NUM_RATINGS[name]:,} ratings, this table has {len(data):,} and is cut "
-            "off, perhaps in its last row: delete the file to download the original"
+            "off: delete the file to download the original"
         )

