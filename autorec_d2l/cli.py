@@ -7,19 +7,21 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 import autorec_d2l as d2l
 from autorec_d2l import custom
 from autorec_d2l.custom.columns import KINDS
+from autorec_d2l.custom.fitting import MEMBERS
 from autorec_d2l.custom.model import MIN_RATINGS
 from autorec_d2l.custom.reader import read_table
-from autorec_d2l.custom.report import format_report
+from autorec_d2l.custom.report import format_comparison
 from autorec_d2l.data.rating_scale import STARS
 from autorec_d2l.recommend import recommend
 from autorec_d2l.training.distributed import threads_for
@@ -112,32 +114,45 @@ def _fit(options: argparse.Namespace) -> None:
     ratings = custom.read_ratings(options.ratings, scale=options.scale, keep=options.keep, **named)
     model = custom.fit(
         ratings,
+        members=options.members,
         num_epochs=options.epochs,
-        patience=options.patience,
-        valid_ratio=options.valid,
+        test_ratio=options.test,
+        by_time=options.by_time,
         seed=options.seed,
         checkpoint=options.checkpoint,
     )
     model.save(options.out)
-    epochs = model.settings["num_epochs"]
-    print(f"{options.out}: fitted to all {len(ratings.data):,} ratings in {epochs} epochs")
+    print(f"{options.out}: fitted to all {len(ratings.data):,} ratings")
 
 
 def _recommend(options: argparse.Namespace) -> None:
     model = custom.load(options.model)
-    table = model.recommend(
-        options.user, ratings=options.ratings, n=options.n, min_ratings=options.min_ratings
-    )
+    wanted = {"n": options.n, "min_ratings": options.min_ratings}
+    if options.all:
+        _write(options.out, model.recommend_all(**wanted))
+        return
+    table = model.recommend(options.user, ratings=options.ratings, **wanted)
     if table.empty:
         print(
             f"No item with at least {options.min_ratings} ratings is left; --min-ratings lowers it"
         )
         return
-    titles = _titles(model, options.items) if options.items else {}
-    width = max(len("item"), table["item"].astype(str).str.len().max())
-    print(f"{'predicted':>9}  {'item':{width}}  {'title' if titles else ''}".rstrip())
-    for row in table.itertuples():
-        line = f"{row.prediction:9.2f}  {row.item!s:{width}}  {titles.get(row.item, '')}".rstrip()
+    _show(table, _titles(model, options.items) if options.items else {})
+
+
+def _similar(options: argparse.Namespace) -> None:
+    model = custom.load(options.model)
+    table = model.similar(options.item, options.n, options.min_ratings)
+    _show(table, _titles(model, options.items) if options.items else {})
+
+
+def _show(table: pd.DataFrame, titles: dict[Any, Any]) -> None:
+    """Print items, each with its number and its title."""
+    name = table.columns[1]
+    width = max([4, *table["item"].astype(str).str.len()])
+    print(f"{name:>10}  {'item':{width}}  {'title' if titles else ''}".rstrip())
+    for item, number in table.itertuples(index=False):
+        line = f"{number:10.2f}  {item!s:{width}}  {titles.get(item, '')}".rstrip()
         # Data may hold characters that control a terminal.
         print("".join(letter if letter.isprintable() else "?" for letter in line))
 
@@ -153,24 +168,45 @@ def _titles(model: custom.Model, path: Path) -> dict[Any, Any]:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    table = custom.load(options.model).predict(options.pairs, **_named_columns(options))
-    text, out = table.to_csv(index=False, float_format="%.6g", lineterminator="\n"), options.out
+    model, named = custom.load(options.model), _named_columns(options)
+    pairs = options.pairs
+    if str(pairs) == "-":
+        pairs = pd.read_csv(sys.stdin, dtype=str, keep_default_na=False)
+    table = model.predict(pairs, **named)
+    _write(options.out, [table])
+
+
+def _write(out: Path | None, tables: Iterable[pd.DataFrame]) -> None:
+    """Write tables as one CSV to a file, which is replaced when complete, or to the screen."""
+    form: Any = {"index": False, "float_format": "%.6g", "lineterminator": "\n"}
     if out is None:
-        sys.stdout.write(text)
+        for i, table in enumerate(tables):
+            sys.stdout.write(table.to_csv(header=i == 0, **form))
         return
     part = out.with_name(f"{out.name}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        with open(part, "w", encoding="utf-8", newline="\n") as file:
+            total = 0
+            for table in tables:
+                table.to_csv(file, header=total == 0, **form)
+                total += len(table)
         part.replace(out)  # the old file is complete until the new one is
     finally:
         part.unlink(missing_ok=True)
-    print(f"{out}: {len(table):,} predictions")
+    print(f"{out}: {total:,} rows")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    print(
-        format_report(custom.load(options.model).evaluate(options.test, **_named_columns(options)))
-    )
+    (*models, table), named = options.files, _named_columns(options)
+    if len(models) != (options.cross_validate is None):
+        raise ValueError("evaluate takes a model and a table, or --cross-validate K and a table")
+    if models:
+        print(format_comparison(custom.load(models[0]).evaluate(table, **named)))
+        return
+    parts = custom.cross_validate(custom.read_ratings(table, **named), options.cross_validate)
+    print(parts[["num_ratings", "mean", "biases", "model"]].to_string(float_format="%.4g"))
+    rmse = parts["model"]
+    print(f"RMSE of the model: mean {rmse.mean():.4g}, standard deviation {rmse.std():.2g}")
 
 
 def _named_columns(options: argparse.Namespace) -> dict[str, Any]:
@@ -202,9 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable, help: str) -> Callable:
         command = commands.add_parser(name, help=help, description=help, **form)
         command.set_defaults(run=run, columns=[])
-        if run is not _fit:
+        if run not in (_fit, _evaluate):
             command.add_argument("model", type=Path, help="a file that fit has written")
-        if run is not _recommend:
+        if run not in (_recommend, _similar):
             command.add_argument("--columns", nargs="+", metavar="KIND=NAME", help="see below")
         return command.add_argument
 
@@ -214,21 +250,32 @@ def _parser() -> argparse.ArgumentParser:
     add("--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="default: of the table")
     add("--keep", choices=("first", "last"), help="which one, if a user rates an item again")
     add("--epochs", type=int, default=200, help="at most; default: %(default)s")
-    add("--patience", type=int, default=5, help="stop after so many epochs without gain")
-    add("--valid", type=float, default=0.1, help="share to hold out, or 0; default: %(default)s")
+    add("--members", nargs="+", choices=MEMBERS, default=MEMBERS, help="default: all")
+    add("--test", type=float, default=0.1, help="share to test on, or 0; default: %(default)s")
+    add("--by-time", action="store_true", help="test on the latest ratings, not on random ones")
     add("--seed", type=int, default=0, help="of split and weights; default: %(default)s")
     add("--checkpoint", metavar="NAME", help="NAME.1 and NAME.2 let an interrupted fit continue")
-    add = command("recommend", _recommend, "Recommend items to a user, or to a new one.")
-    add("--user", metavar="ID", help="a user of the ratings that were fitted, or")
-    add("--ratings", type=Path, metavar="TABLE", help="items and ratings of a new user")
-    add("-n", type=int, default=10, help="how many items; default: %(default)s")
-    add("--items", type=Path, metavar="TABLE", help="items and their titles, to show them")
-    add("--min-ratings", type=int, default=MIN_RATINGS, help="leave out items with fewer")
+    for name, run, help in (
+        ("recommend", _recommend, "Recommend items to a user, to a new one, or to all."),
+        ("similar", _similar, "List the items that are most similar to one."),
+    ):
+        add = command(name, run, help)
+        if run is _similar:
+            add("item", help="its id")
+        else:
+            add("--user", metavar="ID", help="a user of the ratings that were fitted, or")
+            add("--ratings", type=Path, metavar="TABLE", help="items and ratings of a new user, or")
+            add("--all", action="store_true", help="all users")
+            add("--out", type=Path, metavar="CSV", help="a file for --all; default: the screen")
+        add("-n", type=int, default=10, help="how many items; default: %(default)s")
+        add("--items", type=Path, metavar="TABLE", help="items and their titles, to show them")
+        add("--min-ratings", type=int, default=MIN_RATINGS, help="leave out items with fewer")
     add = command("predict", _predict, "Predict the ratings of pairs of a user and an item.")
-    add("pairs", type=Path, help="a table of users and items")
+    add("pairs", type=Path, help="a table of users and items; - for CSV from standard input")
     add("--out", type=Path, metavar="CSV", help="a file to write; default: the screen")
     add = command("evaluate", _evaluate, "Compare predictions to held-out ratings.")
-    add("test", type=Path, help="a table of ratings that the model was not fitted to")
+    add("files", nargs="+", type=Path, metavar="FILE", help="a model and a table, or only a table")
+    add("--cross-validate", type=int, metavar="K", help="fit and test on each of K parts instead")
     return parser
 
 

@@ -1,12 +1,14 @@
-"""From ratings to a model: the epochs are chosen on a validation part, then all ratings are used.
+"""From ratings to a model: epochs and weights are chosen on a validation part, then all is used.
 
-The network is user-based AutoRec with column means (:class:`autorec_d2l.sparse.SparseAutoRec`), so
-that a new user needs no training.
+The model is an ensemble of user and item biases, user-based AutoRec and item-based AutoRec: each
+is good where another one is weak, and a weight of 0 leaves out what does not help.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,149 +16,214 @@ import pandas as pd
 import torch
 
 from autorec_d2l import experiments
-from autorec_d2l.custom.model import Model
+from autorec_d2l.custom.model import CASES, NETWORKS, Model, indices, make_network, orient
 from autorec_d2l.custom.ratings import Ratings
-from autorec_d2l.custom.report import format_report
+from autorec_d2l.custom.report import compare_to_baselines, format_report
 from autorec_d2l.data.loaders import load_array
 from autorec_d2l.data.rating_scale import ANY_STARS
 from autorec_d2l.data.splits import split_data_ml100k
+from autorec_d2l.data.validation import check_integer
+from autorec_d2l.evaluation import rmse
 from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, evaluator_sparse
 from autorec_d2l.training import Checkpoint, EarlyStopping, ProgressBar, train_recsys_rating
 from autorec_d2l.training.callbacks import Run
 from autorec_d2l.training.distributed import threads_for, try_gpu
 
-MIN_BATCHES = 15  # in an epoch, where there are 32 users for each
+MEMBERS = ("biases", *NETWORKS)
+MIN_BATCHES = 15  # in an epoch, where there are 32 rows for each
+EPS = 1e-8
+LR, WD = 0.002, 2e-4  # of Adam; the loss is half the mean of squares over the ratings of a batch
+LEAST_WEIGHT = 0.01  # a member with less is left out
 
 
 def fit(
     ratings: Ratings,
     *,
+    members: Sequence[str] = MEMBERS,
     num_epochs: int = 200,
     patience: int = 5,
     valid_ratio: float = 0.1,
+    test_ratio: float = 0.1,
+    by_time: bool = False,
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
     device: torch.device | None = None,
     verbose: bool = True,
-    num_hidden: int = 100,
-    dropout: float = 0.1,
-    input_dropout: float = 0.5,
-    lr: float = 0.002,
-    wd: float = 2e-4,
 ) -> Model:
-    """Fit AutoRec to ratings of any scale, and compare it to baselines on held-out ratings.
+    """Fit an ensemble to ratings of any scale, and test it on held-out ratings.
 
     The same ratings give the same model, whatever the order of the rows. Torch's global random
     state is left as it was.
 
     Args:
         ratings: Of :func:`read_ratings`.
-        num_epochs: The most epochs; without a validation part exactly so many.
+        members: Some of ``biases``, ``user`` (user-based AutoRec) and ``item`` (item-based).
+        num_epochs: The most epochs of a network.
         patience: Training stops after so many epochs without a lower validation RMSE.
-        valid_ratio: The share of the ratings on which the epochs are chosen, below 1. With 0
-            nothing is held out, chosen or compared.
-        seed: Of the split, the weights, the batches and dropout.
-        checkpoint: A file name; ``NAME.1`` and ``NAME.2`` let the same call continue after an
+        valid_ratio: The share of the ratings on which epochs and weights are chosen. It is taken
+            from what the test part leaves.
+        test_ratio: The share of the ratings for the test, which choose nothing; 0 for no test.
+        by_time: Whether the latest ratings are held out, instead of random ones.
+        seed: Of the splits, the weights, the batches and dropout.
+        checkpoint: A file name; files that begin with it let the same call continue after an
             interruption.
         device: The first GPU or the CPU if not given.
-        verbose: Whether to show progress, with RMSE in stars from 1 to 5, and print the comparison.
-        num_hidden: The number of hidden units.
-        dropout: Of the hidden units.
-        input_dropout: Of the ratings in the input.
-        lr: The learning rate of Adam.
-        wd: Weight decay, beside half the mean of squares over the ratings of a batch.
+        verbose: Whether to show progress, with RMSE in stars from 1 to 5, and print the report.
 
     Returns:
-        A :class:`Model`, refitted to all ratings; its ``report`` has the RMSE on the validation
-        part, in the units of the ratings, beside those of the baselines.
+        A :class:`Model`, refitted to all ratings. Its ``report`` has the epochs, the validation
+        RMSE and the weights of the members, and the RMSE on the test part beside those of the
+        baselines, all in the units of the ratings.
 
     Raises:
-        ValueError: Too few ratings to hold some out.
+        ValueError: Unknown members, too few ratings to hold some out, and ``by_time`` without
+            times.
 
     Example:
         ``model = fit(read_ratings("ratings.csv"))``
     """
-    settings = {  # numpy's numbers, too, become Python's own, which a file can hold
-        "num_hidden": int(num_hidden),
-        "dropout": float(dropout),
-        "input_dropout": float(input_dropout),
-        "lr": float(lr),
-        "wd": float(wd),
-        "seed": int(seed),
-        "valid_ratio": float(valid_ratio),
-    }
+    if not members or not set(members) <= set(MEMBERS):
+        raise ValueError(f"members must be some of {', '.join(MEMBERS)}, got {members!r}")
     data, device = _sorted(ratings.data), device or try_gpu()
-    how = {"settings": settings, "device": device, "verbose": verbose}
-    report: dict[str, Any] = {"num_ratings": len(data)}
-    files = [checkpoint and f"{checkpoint}.{i}" for i in (1, 2)]
+    train, test = _hold_out(data, ratings.sizes, test_ratio, seed, by_time)
+    train, valid = _hold_out(train, ratings.sizes, valid_ratio, 1000 + seed, by_time)
+    if not len(valid):
+        raise ValueError("valid_ratio must be above 0: that part chooses epochs and weights")
+    epochs = {name: int(num_epochs) for name in NETWORKS if name in members}
+    run = {"seed": seed, "device": device, "verbose": verbose, "checkpoint": checkpoint}
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        if valid_ratio:
-            parts = split_data_ml100k(data, *ratings.sizes, "random", valid_ratio, seed)
-            model, history = _train(ratings, *parts, num_epochs, patience, files[0], **how)
-            num_epochs = int(history["test_rmse"].idxmin())
-            report["valid"] = model.compare(*_indices(parts[1]), parts[1]["rating"].to_numpy())
-            if verbose:
-                print(format_report(report["valid"]))
-            del model, parts  # gigabytes, of millions of ratings
-        model, _ = _train(ratings, data, None, num_epochs, None, files[1], **how)
-    model.report |= report
-    return model
+        model, epochs = _fit_networks(ratings, train, epochs, valid, patience, **run)
+        _choose_weights(model, valid, members)
+        model.report |= {"num_ratings": len(data), "seed": seed, "epochs": epochs}
+        if len(test):
+            model.report["test"] = model.compare(*indices(test), test["rating"].to_numpy())
+        if verbose:
+            print(format_report(model.report))
+        weights, report = model.weights, model.report
+        used = {name for of_case in weights.values() for name in of_case}
+        epochs = {name: number for name, number in epochs.items() if name in used}
+        del model, train, valid, test  # gigabytes, of millions of ratings
+        model, _ = _fit_networks(ratings, data, epochs, None, 0, **run)
+    return replace(model, weights=weights, report=report)
+
+
+def cross_validate(ratings: Ratings, k: int = 5, seed: int = 0, **options: Any) -> pd.DataFrame:
+    """Fit on k - 1 of ``k`` random parts of the ratings and test on the last, for each part.
+
+    ``options`` are those of :func:`fit`. Returns a row per part: RMSE of ``model``, ``mean`` and
+    ``biases`` in the units of the ratings, and the other results of :meth:`Model.compare`.
+    """
+    k, data, rows = check_integer(k, "k", 2), _sorted(ratings.data), []
+    part = np.random.RandomState(seed).permutation(len(data)) % k
+    for i in range(k):
+        train, test = replace(ratings, data=data[part != i]), data[part == i]
+        model = fit(train, seed=seed, **options | {"test_ratio": 0})
+        rows.append(model.compare(*indices(test), test["rating"].to_numpy()))
+    return pd.DataFrame(rows)
 
 
 def _sorted(data: pd.DataFrame) -> pd.DataFrame:
     """Return ratings by user and item, so that a seed names the same split in any order."""
-    users, items = _indices(data)
-    order = (users.astype("int64") * (items.max() + 1) + items).argsort()
-    return data[["user_id", "item_id", "rating"]].iloc[order]
+    users, items = indices(data)
+    return data.iloc[(users.astype("int64") * (items.max() + 1) + items).argsort()]
 
 
-def _train(ratings, data, held_out, num_epochs, patience, checkpoint, settings, device, verbose):
-    """Return the model of a part of the ratings, and the history of its training."""
-    matrix, rows, unseen = _matrix(ratings, data), None, None
-    callbacks: list[Any] = [_ProgressBar()] if verbose else []
-    if held_out is not None:
-        rows, unseen = load_array((matrix,), 1024, is_train=False), _matrix(ratings, held_out)
-        callbacks.append(EarlyStopping(patience))
-    if checkpoint:
-        callbacks.append(Checkpoint(checkpoint))
-    torch.manual_seed(settings["seed"])
-    network = {name: settings[name] for name in ("num_hidden", "dropout", "input_dropout")}
-    net = experiments.make_autorec(matrix, subtract_means=True, **network)
-    batch_size = min(len(matrix), max(32, min(1024, len(matrix) // MIN_BATCHES)))
-    with threads_for(len(data)):
-        history = train_recsys_rating(
-            net,
-            load_array((matrix,), batch_size, seed=settings["seed"], last_batch="rollover"),
-            rows,
-            HalfSumOfSquares(max(1, round(batch_size * len(data) / len(matrix)))),
-            torch.optim.Adam(
-                net.parameters(), settings["lr"], weight_decay=settings["wd"], fused=True
-            ),
-            num_epochs,
-            [device],
-            evaluator_sparse,
-            unseen,
-            callbacks,
-        )
-    settings = settings | {"num_epochs": len(history)}
+def _hold_out(data, sizes, ratio, seed, by_time) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the ratings to fit and those to hold out, random or the latest; none for ratio 0."""
+    if ratio == 0:
+        return data, data[:0]
+    if not by_time:
+        return split_data_ml100k(data, *sizes, "random", ratio, seed)
+    if "timestamp" not in data or data["timestamp"].isna().any():
+        raise ValueError("by_time needs a time for every rating")
+    is_late = data["timestamp"].rank(method="first") > (1 - ratio) * len(data)
+    return data[~is_late], data[is_late]
+
+
+def _fit_networks(ratings, data, epochs, held_out, patience, seed, device, verbose, checkpoint):
+    """Return a model of some ratings with the networks that ``epochs`` names, and their epochs."""
+    matrix = _matrix(ratings, data)
+    networks, chosen = {}, {}
+    for name, num_epochs in epochs.items():
+        rows, unseen = orient(matrix, name), None
+        callbacks: list[Any] = [_ProgressBar(name)] if verbose else []
+        if held_out is not None:
+            unseen = orient(_matrix(ratings, held_out), name)
+            callbacks.append(EarlyStopping(patience))
+        if checkpoint:
+            stage = "all" if held_out is None else "valid"
+            callbacks.append(Checkpoint(f"{checkpoint}.{name}.{stage}"))
+        torch.manual_seed(seed)
+        networks[name] = make_network(name, rows)
+        with threads_for(len(data)):
+            history = _train(networks[name], rows, unseen, num_epochs, seed, device, callbacks)
+        chosen[name] = num_epochs if held_out is None else int(history["test_rmse"].idxmin())
+        networks[name].cpu()
     ids = ratings.users, ratings.items
-    return Model(net.cpu(), matrix, *ids, ratings.scale, settings, report={}), history
+    return Model(networks, matrix, *ids, ratings.scale, weights={}, report={}), chosen
+
+
+def _train(net, rows, unseen, num_epochs, seed, device, callbacks) -> pd.DataFrame:
+    """Train a network on the rows of a matrix, and return its history."""
+    batch_size = min(len(rows), max(32, min(1024, len(rows) // MIN_BATCHES)))
+    ratings_in_batch = max(1, round(batch_size * len(rows.values) / len(rows)))
+    return train_recsys_rating(
+        net,
+        load_array((rows,), batch_size, seed=seed, last_batch="rollover"),
+        None if unseen is None else load_array((rows,), 1024, is_train=False),
+        HalfSumOfSquares(ratings_in_batch),
+        torch.optim.Adam(net.parameters(), LR, eps=EPS, weight_decay=WD, fused=True),
+        num_epochs,
+        [device],
+        evaluator_sparse,
+        unseen,
+        callbacks,
+    )
+
+
+def _choose_weights(model: Model, valid: pd.DataFrame, members: Sequence[str]) -> None:
+    """Give a model weights for each of :data:`CASES`, chosen on a validation part."""
+    ratings = model.scale.to_stars(valid["rating"].to_numpy())
+    names = [name for name in CASES["known"] if name in ("mean", *members)]
+    stars = model.members(names, *indices(valid))
+    for case, able in CASES.items():
+        model.weights[case] = weights_for({n: stars[n] for n in able if n in stars}, ratings)
+    units = model.scale.units_per_star
+    model.report["weights"] = model.weights["known"]
+    model.report["valid"] = {name: rmse(of, ratings) * units for name, of in stars.items()}
+
+
+def weights_for(stars: Mapping[str, torch.Tensor], ratings: np.ndarray) -> dict[str, float]:
+    """Return the weights of members, by their predictions ``(num_ratings,)`` for ratings, in stars.
+
+    Weights are at least 0 and sum to 1. The mean is a member, so that the others can count less;
+    networks get a weight only if they gain more than chance would give.
+    """
+    table = pd.DataFrame({"rating": ratings})
+    weights = experiments.fit_weights(stars, table)
+    kept = {name: stars[name] for name in weights.index[weights >= LEAST_WEIGHT]}
+    weights = experiments.fit_weights(kept, table)
+    plain = {name: of for name, of in stars.items() if name not in NETWORKS}
+    plain_weights = experiments.fit_weights(plain, table)
+    both = [experiments.mix(kept, weights), experiments.mix(plain, plain_weights)]
+    if not compare_to_baselines(ratings, both[0].numpy(), plain=both[1].numpy())["beats_baselines"]:
+        weights = plain_weights
+    return {name: float(weight) for name, weight in weights.items()}
 
 
 class _ProgressBar(ProgressBar):
     """A progress bar, with RMSE in stars from 1 to 5; Ctrl-C ends :func:`fit`."""
 
+    def __init__(self, name: str):
+        self.name = name
+
     def on_start(self, run: Run) -> None:
         super().on_start(run)
+        self.bar.set_description(f"{self.name}-based")
         run.returns_on_interrupt = False
 
 
-def _indices(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return users and items of a table, from 0."""
-    return data["user_id"].to_numpy() - 1, data["item_id"].to_numpy() - 1
-
-
 def _matrix(ratings: Ratings, data: pd.DataFrame) -> RatingMatrix:
-    """Return ratings as the network takes them, in stars, ``(num_users, num_items)``."""
+    """Return ratings as the networks take them, in stars, ``(num_users, num_items)``."""
     stars = ratings.scale.to_stars(data["rating"].to_numpy()).astype("float32")
-    return RatingMatrix(*_indices(data), stars, ratings.sizes, ANY_STARS)
+    return RatingMatrix(*indices(data), stars, ratings.sizes, ANY_STARS)

@@ -4,50 +4,76 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from autorec_d2l import experiments
 from autorec_d2l.custom.ids import Ids
 from autorec_d2l.custom.reader import Table, read_table
 from autorec_d2l.custom.report import Baseline, compare_to_baselines, fit_baselines
+from autorec_d2l.data.loaders import load_array
 from autorec_d2l.data.rating_scale import ANY_STARS, RatingScale
 from autorec_d2l.evaluation import evaluating
-from autorec_d2l.recommend import fold_in
+from autorec_d2l.recommend import similar_items, top_k
 from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
 from autorec_d2l.sparse.pattern import repeat_rows
 from autorec_d2l.training.checkpoints import read_state, write_state
 
-NUM_ROWS = 1024  # users that are predicted together
-VERSION = 1
+NUM_ROWS = 1024  # users or items that are computed together
+VERSION = 2
 MIN_RATINGS = 5  # the prediction for an item with fewer is mostly noise
+DAMPING = 5.0  # of the bias of a new user, as in experiments.fit_biases
+NETWORKS: dict[str, dict[str, Any]] = {  # settings of make_autorec, by what a row is
+    "user": {
+        "num_hidden": 100,
+        "dropout": 0.1,
+        "input_dropout": 0.5,
+        "subtract_means": True,
+    },
+    "item": {
+        "num_hidden": 500,
+        "dropout": 0.5,
+        "input_dropout": 0.5,
+        "output": "bounded",
+        "init": "mean",
+    },
+}
+CASES = {  # which members can answer
+    "known": ("mean", "biases", "user", "item"),
+    "new user": ("mean", "biases", "user"),
+    "new item": ("mean", "biases", "item"),
+    "unknown": ("mean", "biases"),
+}
 
 
 @dataclass(eq=False)
 class Model:
-    """A network and what it needs to answer; :func:`fit` and :func:`load` make one.
+    """An ensemble and what it needs to answer; :func:`fit` and :func:`load` make one.
 
     Args:
-        net: User-based, with column means.
-        matrix: The ratings it was fitted to, in stars, ``(num_users, num_items)``: the ratings of
-            a user are the network's input.
+        networks: User-based and item-based AutoRec, by their names in :data:`NETWORKS`; only those
+            with a weight.
+        matrix: The ratings they were fitted to, in stars, ``(num_users, num_items)``: the ratings
+            of a user are the input of the user-based one.
         users, items: The ids, in the order of the rows and the columns.
         scale: Of the ratings.
-        settings: How it was fitted.
-        report: Its comparison to the baselines, see :func:`fit`.
+        weights: Of the members, for each of :data:`CASES`.
+        report: Its epochs, validation and test results, see :func:`fit`.
     """
 
-    net: SparseAutoRec
+    networks: dict[str, SparseAutoRec]
     matrix: RatingMatrix
     users: Ids
     items: Ids
     scale: RatingScale
-    settings: dict
+    weights: dict[str, dict[str, float]]
     report: dict
 
     def save(self, path: str | os.PathLike) -> None:
@@ -58,14 +84,14 @@ class Model:
         state = {
             "format": "autorec_d2l model",
             "version": VERSION,
-            "net": self.net.state_dict(),
+            "networks": {name: net.state_dict() for name, net in self.networks.items()},
             "crow": self.matrix.crow,
             "col": self.matrix.col,
             "values": self.matrix.values,
             "users": (self.users.values.astype(str).tolist(), str(self.users.values.dtype)),
             "items": (self.items.values.astype(str).tolist(), str(self.items.values.dtype)),
             "scale": (self.scale.low, self.scale.high),
-            "settings": self.settings,
+            "weights": self.weights,
             "report": self.report,
         }
         write_state(state, Path(path))
@@ -93,8 +119,9 @@ class Model:
         """Return the ``n`` best items that a user has not rated: ``item, prediction``.
 
         It is a ``user`` of the ratings that the model was fitted to, or a new one, of whom
-        ``ratings`` are given, by item in a dictionary, or in a table of items and ratings. An item
-        needs ``min_ratings``. There are fewer than ``n`` rows where fewer items are left.
+        ``ratings`` are given, by item in a dictionary, or in a table of items and ratings. Only the
+        user-based network and the biases can answer a new one. An item needs ``min_ratings``.
+        There are fewer than ``n`` rows where fewer items are left.
 
         Raises ``ValueError`` for an unknown user, and a rating off the scale. Unknown items are
         left out, and a ``UserWarning`` says so.
@@ -105,17 +132,52 @@ class Model:
             [index] = self.users.indices([user])
             if index < 0:
                 raise ValueError(f"the model does not know the user {user!r}: give ratings")
-            row, _ = self.matrix[[int(index)]]
-            items, stars = row.col_indices().numpy(), row.values().numpy()
+            rated, stars = self._all_items(np.array([index]))
         else:
-            items, stars = self._new_ratings(ratings)
-        given = {int(item) + 1: float(star) for item, star in zip(items, stars, strict=True)}
-        counts = self.matrix.col.bincount(minlength=len(self.items))
-        best = fold_in(self.net, given, n, counts, min_ratings, ANY_STARS)
-        items = self.items.values[best["item_id"].to_numpy() - 1]
-        return pd.DataFrame(
-            {"item": items, "prediction": self._from_stars(best["stars"].to_numpy())}
-        )
+            items, given = self._new_ratings(ratings, "item")
+            rated = torch.zeros(1, len(self.items), dtype=torch.bool)
+            rated[0, items] = True
+            stars = self._new_row("user", items, given)[None]
+        return self._best(stars[0], ~rated[0], n, min_ratings)
+
+    def recommend_all(self, n: int = 10, min_ratings: int = MIN_RATINGS) -> Iterator[pd.DataFrame]:
+        """Yield the table of :meth:`recommend` for each user, with a column ``user``, in blocks."""
+        for start in range(0, len(self.users), NUM_ROWS):
+            block, tables = np.arange(start, min(start + NUM_ROWS, len(self.users))), []
+            for user, is_rated, stars in zip(block, *self._all_items(block), strict=True):
+                best = self._best(stars, ~is_rated, n, min_ratings)
+                best.insert(0, "user", self.users.values[user])
+                tables.append(best)
+            yield pd.concat(tables, ignore_index=True)
+
+    def predict_new_item(
+        self, ratings: Mapping[object, float] | str | os.PathLike | pd.DataFrame
+    ) -> pd.DataFrame:
+        """Return what each user would rate a new item, best first: ``user, prediction``.
+
+        ``ratings`` are those that the item has, by user, as in :meth:`recommend`. Only the
+        item-based network and the biases can answer.
+        """
+        users, given = self._new_ratings(ratings, "user")
+        stars = self._from_stars(self._new_row("item", users, given).numpy())
+        table = pd.DataFrame({"user": self.users.values, "prediction": stars})
+        return table.sort_values("prediction", ascending=False, kind="stable", ignore_index=True)
+
+    def similar(self, item: object, n: int = 10, min_ratings: int = MIN_RATINGS) -> pd.DataFrame:
+        """Return the ``n`` items most similar to one: ``item, cosine``, of a network's weights.
+
+        Raises ``ValueError`` for an unknown item, and for a model without a network.
+        """
+        [index] = self.items.indices([item])
+        if index < 0:
+            raise ValueError(f"the model does not know the item {item!r}")
+        if not self.networks:
+            raise ValueError("the model has no network, so it knows no similar items")
+        by_user = self.networks.get("user")
+        vectors = by_user.decoder.weight if by_user else self._codes["item"][0]
+        best = similar_items(vectors, int(index) + 1, n, self._counts >= min_ratings)
+        best["item_id"] = self.items.values[best["item_id"].to_numpy() - 1]
+        return best.rename(columns={"item_id": "item"})
 
     def evaluate(self, test: str | os.PathLike | pd.DataFrame, **form) -> dict[str, float]:
         """Return :meth:`compare` for the ratings of a table; ``form`` is as in `read_ratings`."""
@@ -130,7 +192,8 @@ class Model:
 
         ``users`` and ``items`` are indices from 0, -1 for an unknown one. Pairs that the model was
         fitted to are left out, and a ``UserWarning`` says how many; raises ``ValueError`` if no
-        other pair is left.
+        other pair is left. With two users or more, ``low`` and ``high`` are the ends of a 95 %
+        interval of the model's RMSE, by a bootstrap over users.
         """
         is_fitted = self._is_fitted(users, items)
         if is_fitted.any():
@@ -140,7 +203,29 @@ class Model:
             warnings.warn(f"{note}, which are left out", stacklevel=3)
             users, items, ratings = (part[~is_fitted] for part in (users, items, ratings))
         others = {name: self._from_stars(f(users, items)) for name, f in self._baselines.items()}
-        return compare_to_baselines(ratings, self._predict(users, items), **others)
+        predictions = self._predict(users, items)
+        report = compare_to_baselines(ratings, predictions, **others)
+        if len(np.unique(users)) > 1:
+            errors, zeros = (predictions - ratings) ** 2, np.zeros(len(ratings))
+            interval = experiments.bootstrap_users(errors, zeros, users, num_draws=1000)
+            report |= {"low": interval.low, "high": interval.high}
+        return report
+
+    def members(
+        self, names: Sequence[str], users: np.ndarray, items: np.ndarray
+    ) -> dict[str, torch.Tensor]:
+        """Return what members predict for pairs of indices, each ``(num_pairs,)``, in stars.
+
+        Networks need known indices; to ``mean`` and ``biases`` an index may be -1.
+        """
+        stars = {}
+        for name in names:
+            if name in NETWORKS:
+                rows, columns = (users, items) if name == "user" else (items, users)
+                stars[name] = self._at(name, torch.tensor(rows), torch.tensor(columns))
+            else:
+                stars[name] = torch.tensor(self._baselines[name](users, items))
+        return stars
 
     def _is_fitted(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Return of each pair of indices whether the model was fitted to a rating of it."""
@@ -153,26 +238,100 @@ class Model:
         """Return predictions on the scale of the ratings for indices, -1 for an unknown one."""
         is_known = (users >= 0) & (items >= 0)
         stars = np.empty(len(users), dtype="float32")
-        if not is_known.all():
-            stars[~is_known] = self._baselines["biases"](users[~is_known], items[~is_known])
-        known = is_known.nonzero()[0]
-        asked, row = np.unique(users[known], return_inverse=True)
-        for start in range(0, len(asked), NUM_ROWS):
-            block, here = asked[start : start + NUM_ROWS], (row - start) // NUM_ROWS == 0
-            stars[known[here]] = self._predict_rows(block, row[here] - start, items[known[here]])
+        for case, here in (("known", is_known), ("unknown", ~is_known)):
+            weights = self.weights[case]
+            stars[here] = experiments.mix(
+                self.members(list(weights), users[here], items[here]), weights
+            )
         return self._from_stars(stars)
 
-    def _predict_rows(self, users, row, items) -> np.ndarray:
-        """Return stars for pairs of one of some users, by its ``row`` among them, and an item."""
-        shape = (len(users), self.matrix.shape[1])
-        cells, inverse = np.unique(row * shape[1] + items, return_inverse=True)
-        at = RatingMatrix(*np.divmod(cells, shape[1]), np.ones(len(cells)), shape, ANY_STARS)
-        with evaluating(self.net):
-            return self.net(self.matrix[users.tolist()][0], at[:][0]).numpy()[inverse]
+    def _all_items(self, users: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return of known users which items they have rated, and the stars predicted of all items.
+
+        Both are ``(num_users, num_items)``.
+        """
+        weights, every, stars = self.weights["known"], np.arange(len(self.items)), {}
+        for name in weights:
+            if name in NETWORKS:
+                rows, columns = (users, every) if name == "user" else (every, users)
+                cells = self._at(name, torch.tensor(rows)[:, None], torch.tensor(columns))
+                stars[name] = cells if name == "user" else cells.T
+            else:  # a sum of a part for each user and one for each item
+                of_users = self.members([name], users, np.full(len(users), -1))[name]
+                of_items = self.members([name], np.full(len(every), -1), every)[name]
+                mean = self.members([name], np.array([-1]), np.array([-1]))[name]
+                stars[name] = of_users[:, None] + of_items - mean
+        rated = self.matrix[users.tolist()][0].to_dense() > 0
+        flat = {name: of.reshape(-1) for name, of in stars.items()}
+        return rated, experiments.mix(flat, weights).view(rated.shape)
+
+    def _at(self, name: str, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Return the stars that a network predicts at some cells of its rows.
+
+        ``rows`` and ``columns`` are ``(num_cells,)``, or ``(num_rows, 1)`` and ``(num_columns,)``
+        for all cells of some rows and columns.
+        """
+        net, (hidden, row_means) = self.networks[name], self._codes[name]
+        with evaluating(net):
+            weight, bias = net.decoder.weight, net.decoder.bias
+            if rows.ndim == 2:
+                scores = hidden[rows[:, 0]] @ weight[columns].T
+            else:
+                blocks = zip(rows.split(2**16), columns.split(2**16), strict=True)
+                scores = torch.cat([(hidden[row] * weight[col]).sum(1) for row, col in blocks])
+            stars = net.output(scores + bias[columns])
+            if net.column_means is not None:
+                stars = stars + net.column_means[columns] + row_means[rows]
+        return stars
+
+    def _new_row(self, name: str, columns: np.ndarray, stars: np.ndarray) -> torch.Tensor:
+        """Return the predictions for a new user or item, of whom some ratings are known, in stars.
+
+        ``name`` is that of the network whose rows are of this kind.
+        """
+        count = self.matrix.shape[1] if name == "user" else self.matrix.shape[0]
+        every, unknown = np.arange(count), np.full(count, -1)
+        pairs = (unknown, every) if name == "user" else (every, unknown)
+        weights = self.weights[f"new {name}"]
+        members = self.members([m for m in weights if m != name], *pairs)
+        if "biases" in members:
+            rest = stars - members["biases"].numpy()[columns]
+            members["biases"] += rest.sum() / (len(rest) + DAMPING)
+        if name in weights:
+            row = torch.zeros(1, count)
+            row[0, columns] = torch.tensor(stars, dtype=torch.float32)
+            everywhere = torch.ones(1, count).to_sparse_csr()
+            with evaluating(self.networks[name]) as net:
+                members[name] = net(row.to_sparse_csr(), everywhere)
+        return experiments.mix(members, weights)
+
+    def _best(self, stars, is_left, n, min_ratings) -> pd.DataFrame:
+        """Return the best items by their stars, ``(num_items,)``, in ids and units."""
+        best = top_k(stars, is_left & (self._counts >= min_ratings), n, "stars")
+        items = self.items.values[best["item_id"].to_numpy() - 1]
+        return pd.DataFrame(
+            {"item": items, "prediction": self._from_stars(best["stars"].to_numpy())}
+        )
+
+    @cached_property
+    def _counts(self) -> torch.Tensor:
+        return self.matrix.col.bincount(minlength=len(self.items))
 
     @cached_property
     def _baselines(self) -> dict[str, Baseline]:
         return fit_baselines(self.matrix)
+
+    @cached_property
+    def _codes(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """Hidden units and row means of all rows of each network."""
+        codes = {}
+        for name, net in self.networks.items():
+            rows = load_array((orient(self.matrix, name),), NUM_ROWS, is_train=False)
+            with evaluating(net):
+                parts = [net.encode(ratings) for ratings, _ in rows]
+            hidden, row_means = map(torch.cat, zip(*parts, strict=True))
+            codes[name] = hidden, row_means
+        return codes
 
     def _indices(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices of a table's users and items, and warn of unknown ones."""
@@ -183,22 +342,26 @@ class Model:
             warnings.warn(f"{table.name}: {note}; the biases predict these", stacklevel=3)
         return users, items
 
-    def _new_ratings(self, ratings) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the items that a new user has rated, and the stars."""
+    def _new_ratings(self, ratings, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the indices of the items that a new user has rated, and the stars.
+
+        ``kind`` is ``item``; or ``user``, for those who have rated a new item.
+        """
         if isinstance(ratings, Mapping):
-            ratings = pd.DataFrame({"item": ratings.keys(), "rating": ratings.values()})
+            ratings = pd.DataFrame({kind: ratings.keys(), "rating": ratings.values()})
             if ratings.empty:
                 return np.empty(0, int), np.empty(0)
-        table = read_table(ratings, ("item", "rating"), ("item", "rating"))
-        items, values = table.indices("item", self.items), table.numbers("rating")
+        table = read_table(ratings, (kind, "rating"), (kind, "rating"))
+        ids = self.items if kind == "item" else self.users
+        places, values = table.indices(kind, ids), table.numbers("rating")
         self.scale.check(torch.tensor(values), "rating", lambda i: f"{table.name}, row {i + 1}")
-        if pd.Series(table.columns["item"].codes).duplicated().any():
-            raise ValueError(f"{table.name}: an item is rated twice")
-        is_known = items >= 0
+        if pd.Series(table.columns[kind].codes).duplicated().any():
+            raise ValueError(f"{table.name}: an {kind} occurs twice")
+        is_known = places >= 0
         if not is_known.all():
-            note = f"{(~is_known).sum():,} of {len(items):,} ratings are of unknown items"
+            note = f"{(~is_known).sum():,} of {len(places):,} ratings are of unknown {kind}s"
             warnings.warn(f"{table.name}: {note}, which are left out", stacklevel=3)
-        return items[is_known], self.scale.to_stars(values[is_known])
+        return places[is_known], self.scale.to_stars(values[is_known])
 
     def _from_stars(self, stars: np.ndarray) -> np.ndarray:
         """Return stars on the scale of the ratings, none beyond its ends."""
@@ -222,11 +385,29 @@ def load(path: str | os.PathLike) -> Model:
         rows = repeat_rows(state["crow"], len(state["col"]))
         shape = len(users), len(items)
         matrix = RatingMatrix(rows, state["col"], state["values"], shape, ANY_STARS)
-        num_hidden = state["settings"]["num_hidden"]
-        net = SparseAutoRec(num_hidden, len(items), column_means=torch.zeros(len(items)))
-        net.load_state_dict(state["net"])
-        low, high = state["scale"]
-        scale = RatingScale(low, high, step=0)
-        return Model(net, matrix, users, items, scale, state["settings"], state["report"])
+        networks = {}
+        for name, weights in state["networks"].items():
+            networks[name] = make_network(name, orient(matrix, name))
+            networks[name].load_state_dict(weights)
+        scale = RatingScale(*state["scale"], step=0)
+        return Model(networks, matrix, users, items, scale, state["weights"], state["report"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a complete model: {error}") from error
+
+
+def make_network(name: str, rows: RatingMatrix) -> SparseAutoRec:
+    """Return an untrained network for the rows of a matrix."""
+    return experiments.make_autorec(rows, scale=ANY_STARS, **NETWORKS[name])
+
+
+def orient(matrix: RatingMatrix, name: str) -> RatingMatrix:
+    """Return a matrix ``(num_users, num_items)`` with the rows of a network: users, or items."""
+    if name == "user":
+        return matrix
+    users = repeat_rows(matrix.crow, len(matrix.col))
+    return RatingMatrix(matrix.col, users, matrix.values, matrix.shape[::-1], ANY_STARS)
+
+
+def indices(data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the users and items of a table of ratings, from 0."""
+    return data["user_id"].to_numpy() - 1, data["item_id"].to_numpy() - 1

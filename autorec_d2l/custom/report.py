@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,13 @@ from autorec_d2l.sparse import RatingMatrix
 from autorec_d2l.sparse.pattern import repeat_rows
 
 Baseline = Callable[[np.ndarray, np.ndarray], np.ndarray]
-LABELS = {"mean": "global mean", "biases": "user and item biases", "model": "model"}
+LABELS = {
+    "mean": "global mean",
+    "biases": "user and item biases",
+    "user": "AutoRec, user-based",
+    "item": "AutoRec, item-based",
+    "model": "model",
+}
 
 
 def fit_baselines(matrix: RatingMatrix) -> dict[str, Baseline]:
@@ -56,13 +63,26 @@ def compare_to_baselines(
     return report | {"mae": mae(model, ratings)}
 
 
-def format_report(report: dict[str, float]) -> str:
+def format_report(report: dict[str, Any]) -> str:
+    """Return the ``report`` of a model as text."""
+    lines = ["RMSE on the validation part, in the units of the ratings, and weights:"]
+    for name, error in report["valid"].items():
+        epochs = report["epochs"].get(name)
+        note = f"   ({epochs} epochs)" if epochs else ""
+        weight = report["weights"].get(name, 0.0)
+        lines.append(f"  {LABELS[name]:22}{error:<10.4g}{weight:.2f}{note}")
+    return "\n".join([*lines, *([format_comparison(report["test"])] if "test" in report else [])])
+
+
+def format_comparison(result: dict[str, float]) -> str:
     """Return the result of :func:`compare_to_baselines` as text."""
-    lines = [f"RMSE on {report['num_ratings']:,} held-out ratings, in their units:"]
-    lines += [f"  {label:22}{report[name]:.4g}" for name, label in LABELS.items()]
-    if report["beats_baselines"]:
-        best = min("mean", "biases", key=report.__getitem__)
-        gain = 1 - report["model"] / report[best]
+    lines = [f"RMSE on {result['num_ratings']:,} ratings that chose nothing:"]
+    lines += [f"  {LABELS[name]:22}{result[name]:.4g}" for name in ("mean", "biases", "model")]
+    if "low" in result:
+        lines[-1] += f"   (95 % interval over users: {result['low']:.4g} to {result['high']:.4g})"
+    if result["beats_baselines"]:
+        best = min("mean", "biases", key=result.__getitem__)
+        gain = 1 - result["model"] / result[best]
         lines.append(f"The model is better than the {LABELS[best]} by {gain:.1%}.")
     else:
         lines.append("The model is not better than the baselines beyond chance.")

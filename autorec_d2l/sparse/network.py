@@ -124,26 +124,34 @@ class SparseAutoRec(AutoRec):
 
         Raises ``ValueError`` for tensors of another layout or shape.
         """
-        _check_rows("ratings", ratings, ratings.shape[0], self.decoder.out_features)
         if at is not None:
             _check_rows("at", at, ratings.shape[0], self.decoder.out_features)
-        inputs = SparsityPattern.of(ratings)
-        outputs = inputs if at is None else SparsityPattern.of(at)
-        values = ratings.values()
-        if self.column_means is not None:
-            values = values - self.column_means[inputs.col]
-            sums = values.new_zeros(inputs.shape[0]).index_add(0, inputs.row, values)
-            row_means = sums / (inputs.crow.diff() + self.damping)  # (batch,)
-            values = values - row_means[inputs.row]
-        hidden = self.encoder(self.input_dropout(values), inputs)
-        hidden = self.dropout(self.activation(hidden))  # (batch, num_hidden)
-        for layer in self.more:
-            hidden = self.dropout(self.activation(layer(hidden)))
+        outputs = SparsityPattern.of(ratings if at is None else at)
+        hidden, row_means = self.encode(ratings)
         scores = DotCells.apply(hidden, self.decoder.weight, outputs)  # (num_cells,)
         predictions = self.output(scores + self.decoder.bias.index_select(0, outputs.col))
         if self.column_means is not None:
             predictions = predictions + self.column_means[outputs.col] + row_means[outputs.row]
         return predictions
+
+    def encode(self, ratings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the last hidden layer, ``(batch, num_hidden)``, and the row means, ``(batch,)``.
+
+        The row means are 0 without column means.
+        """
+        _check_rows("ratings", ratings, ratings.shape[0], self.decoder.out_features)
+        inputs, values = SparsityPattern.of(ratings), ratings.values()
+        row_means = values.new_zeros(inputs.shape[0])
+        if self.column_means is not None:
+            values = values - self.column_means[inputs.col]
+            sums = row_means.index_add(0, inputs.row, values)
+            row_means = sums / (inputs.crow.diff() + self.damping)
+            values = values - row_means[inputs.row]
+        hidden = self.encoder(self.input_dropout(values), inputs)
+        hidden = self.dropout(self.activation(hidden))  # (batch, num_hidden)
+        for layer in self.more:
+            hidden = self.dropout(self.activation(layer(hidden)))
+        return hidden, row_means
 
 
 def _check_rows(name: str, tensor: torch.Tensor, num_rows: int, num_users: int) -> None:
