@@ -84,7 +84,8 @@ def resolve_columns(
         elif name is not None or kind in required:
             missing = f"no column {name!r}" if name is not None else f"no known {kind} column"
             raise ValueError(
-                f"{table} has {missing} among {[*fields[:10]]}: give {kind}='NAME', or its position"
+                f"{table} has {missing} among {[*fields[:10]]}: give {kind}='NAME', or its "
+                "position. A matrix with a row for each user becomes a table by pandas.melt"
             )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,8 +55,8 @@ def read_ratings(
     """Read ratings from a table of any form.
 
     Args:
-        source: A file (CSV, TSV, ``::`` and the like, compressed or not; JSON lines; parquet), or a
-            DataFrame.
+        source: A file (CSV, TSV, ``::`` and the like, compressed or not; .xlsx; JSON; parquet), or
+            a DataFrame.
         user: The column of the users, by its name or its position from 0. Usual names, such as
             ``userId``, are found; without a header the order is user, item, rating, timestamp.
         item: The column of the items, in the same way.
@@ -75,7 +76,7 @@ def read_ratings(
 
     Raises:
         OSError: A file that does not exist, or cannot be read.
-        ImportError: Parquet without pyarrow.
+        ImportError: A file for which pandas needs another package, such as pyarrow or openpyxl.
         ValueError: A table that is empty, ragged or damaged; a quotation mark that is not closed; a
             column that is missing or ambiguous; a missing id; a rating that is missing, not a
             finite number, or off the ``scale``; a pair that occurs twice; ratings that are all
@@ -103,6 +104,12 @@ def read_ratings(
         data = data[~is_duplicate]
         note = f"\n{is_duplicate.sum():,} rows left out: the {keep} of each pair is kept"
     low, high = float(data["rating"].min()), float(data["rating"].max())
+    if 0 < 20 * data["rating"].median() < high:
+        warnings.warn(
+            f"{table.name}: the highest rating is more than 20 times the median; if they are "
+            "counts of plays or hours, fit numpy.log1p of them",
+            stacklevel=2,
+        )
     if scale is not None:
         low, high = (scale.low, scale.high) if isinstance(scale, RatingScale) else scale
     elif low == high:

@@ -14,7 +14,8 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -94,7 +95,7 @@ def read_table(
     columns are found by their usual names, and separator, header and encoding by the first lines.
     The extension of a compressed file says how, as for pandas.
 
-    Raises ``OSError`` for a file that cannot be read, ``ImportError`` for parquet without pyarrow,
+    Raises ``OSError`` for a file that cannot be read, ``ImportError`` where pandas needs a package,
     and ``ValueError`` for a table that is empty, ragged, damaged, or lacks a column.
     """
     name, frame = "the table", cast(pd.DataFrame, source)
@@ -103,7 +104,8 @@ def read_table(
         name = str(path)
         with path.open("rb") as file:
             start = file.read(4)
-        if start != b"PAR1":
+        read = _reader_of_frames(path, start)
+        if read is None:
             if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 encoding = "utf-16"
             form = separator, header, kinds, required, named
@@ -113,8 +115,20 @@ def read_table(
                 if encoding:
                     raise
                 return _read_text(path, "latin-1", *form)
-        frame = pd.read_parquet(path)
+        try:
+            frame = read(path)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
     return _join([frame], resolve_columns(list(frame), name, kinds, required, named), name)
+
+
+def _reader_of_frames(path: Path, start: bytes) -> Callable[[Path], pd.DataFrame] | None:
+    """Return pandas' reader of workbooks, JSON and parquet; ``None`` for a text."""
+    if path.suffix in (".xlsx", ".xls", ".ods"):
+        return pd.read_excel
+    if start[:1] in (b"{", b"["):
+        return partial(pd.read_json, lines=start[:1] == b"{", dtype=False)
+    return pd.read_parquet if start == b"PAR1" else None
 
 
 def _read_text(path, encoding, separator, header, kinds, required, named) -> Table:
@@ -166,8 +180,8 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     lines = pd.read_csv(path, encoding=encoding, **form)[0].tolist()
     if not lines:
         raise ValueError(f"{path} is empty")
-    if lines[0].startswith(("{", "[")) or re.search(r"[\0-\x08]", "".join(lines)):
-        raise ValueError(f"{path} is JSON, a workbook or an archive, not a table: save it as CSV")
+    if re.search(r"[\0-\x08]", "".join(lines)):
+        raise ValueError(f"{path} is an archive or the like, not a table: save it as CSV")
     return lines
 
 

@@ -161,6 +161,6 @@ def read_state(path: Path, kind: str = "checkpoint", version: int = VERSION) -> 
     if state.get("version") != version:
         raise ValueError(
             f"{path} is a {kind} of version {state.get('version')}, this library reads version "
-            f"{version}"
+            f"{version}: make it again"
         )
     return state

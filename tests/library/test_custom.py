@@ -165,7 +165,9 @@ def test_fitted_pairs_are_not_evaluated(fitted):
     alone = fitted.evaluate(new)
     assert alone["num_ratings"] == 1600
     spelled = every.assign(user=every["user"].astype(int), item=" " + every["item"])
-    with pytest.warns(UserWarning, match=r"fitted to 1,600 of these 3,200 pairs, which are left out"):
+    with pytest.warns(
+        UserWarning, match=r"fitted to 1,600 of these 3,200 pairs, which are left out"
+    ):
         assert fitted.evaluate(spelled) == pytest.approx(alone)
     with pytest.warns(UserWarning, match="80 of 80 rows have an unknown"):
         assert fitted.evaluate(every[::40].assign(item="tea"))["num_ratings"] == 80
