@@ -64,7 +64,14 @@ def measure(folder):
     step("read", lambda: custom.read_ratings(folder / "ratings.csv"))
     ratings = found["read"]
     num_users, num_items = ratings.sizes
-    step("fit one epoch", lambda: custom.fit(ratings, num_epochs=1, valid_ratio=0))
+    step(
+        "fit one epoch",
+        lambda: custom.fit(
+            ratings,
+            num_epochs=1,
+            test_ratio=0,
+        ),
+    )
     step("save", lambda: found["fit one epoch"].save(path))
     step("load", lambda: custom.load(path))
     step("recommend", lambda: found["load"].recommend(ratings.users.values[0]))
