@@ -30,9 +30,8 @@ from autorec_d2l.training.callbacks import Run
 from autorec_d2l.training.distributed import threads_for, try_gpu
 
 MEMBERS = ("biases", *NETWORKS)
-MIN_BATCHES = 15  # in an epoch, where there are 32 rows for each
-EPS = 1e-8
-LR, WD = 0.002, 2e-4  # of Adam; the loss is half the mean of squares over the ratings of a batch
+MIN_BATCHES = 8  # in an epoch, where there are 32 rows for each
+LR, WD = 0.004, 2e-4  # the highest rate; decay beside half the mean of squares over the ratings
 LEAST_WEIGHT = 0.01  # a member with less is left out
 
 
@@ -40,8 +39,7 @@ def fit(
     ratings: Ratings,
     *,
     members: Sequence[str] = MEMBERS,
-    num_epochs: int = 200,
-    patience: int = 5,
+    num_epochs: int = 30,
     valid_ratio: float = 0.1,
     test_ratio: float = 0.1,
     by_time: bool = False,
@@ -58,8 +56,8 @@ def fit(
     Args:
         ratings: Of :func:`read_ratings`.
         members: Some of ``biases``, ``user`` (user-based AutoRec) and ``item`` (item-based).
-        num_epochs: The most epochs of a network.
-        patience: Training stops after so many epochs without a lower validation RMSE.
+        num_epochs: The epochs of a network, over which its learning rate rises and falls. It is
+            taken from the epoch with the lowest validation RMSE.
         valid_ratio: The share of the ratings on which epochs and weights are chosen. It is taken
             from what the test part leaves.
         test_ratio: The share of the ratings for the test, which choose nothing; 0 for no test.
@@ -89,10 +87,12 @@ def fit(
     train, valid = _hold_out(train, ratings.sizes, valid_ratio, 1000 + seed, by_time)
     if not len(valid):
         raise ValueError("valid_ratio must be above 0: that part chooses epochs and weights")
-    epochs = {name: int(num_epochs) for name in NETWORKS if name in members}
-    run = {"seed": seed, "device": device, "verbose": verbose, "checkpoint": checkpoint}
+    num_epochs = check_integer(num_epochs, "num_epochs")
+    epochs = {name: num_epochs for name in NETWORKS if name in members}
+    run = {"num_epochs": num_epochs, "seed": seed, "device": device}
+    run |= {"verbose": verbose, "checkpoint": checkpoint}
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        model, epochs = _fit_networks(ratings, train, epochs, valid, patience, **run)
+        model, epochs = _fit_networks(ratings, train, epochs, valid, **run)
         _choose_weights(model, valid, members)
         model.report |= {"num_ratings": len(data), "seed": seed, "epochs": epochs}
         if len(test):
@@ -103,7 +103,7 @@ def fit(
         used = {name for of_case in weights.values() for name in of_case}
         epochs = {name: number for name, number in epochs.items() if name in used}
         del model, train, valid, test  # gigabytes, of millions of ratings
-        model, _ = _fit_networks(ratings, data, epochs, None, 0, **run)
+        model, _ = _fit_networks(ratings, data, epochs, None, **run)
     return replace(model, weights=weights, report=report)
 
 
@@ -140,40 +140,43 @@ def _hold_out(data, sizes, ratio, seed, by_time) -> tuple[pd.DataFrame, pd.DataF
     return data[~is_late], data[is_late]
 
 
-def _fit_networks(ratings, data, epochs, held_out, patience, seed, device, verbose, checkpoint):
+def _fit_networks(ratings, data, epochs, held_out, num_epochs, seed, device, verbose, checkpoint):
     """Return a model of some ratings with the networks that ``epochs`` names, and their epochs."""
     matrix = _matrix(ratings, data)
     networks, chosen = {}, {}
-    for name, num_epochs in epochs.items():
+    for name, stop in epochs.items():
         rows, unseen = orient(matrix, name), None
         callbacks: list[Any] = [_ProgressBar(name)] if verbose else []
         if held_out is not None:
             unseen = orient(_matrix(ratings, held_out), name)
-            callbacks.append(EarlyStopping(patience))
-        if checkpoint:
-            stage = "all" if held_out is None else "valid"
-            callbacks.append(Checkpoint(f"{checkpoint}.{name}.{stage}"))
+            callbacks.append(EarlyStopping(num_epochs))  # restores the best weights
+        stage = checkpoint and f"{checkpoint}.{name}.{'all' if held_out is None else 'valid'}"
         torch.manual_seed(seed)
-        networks[name] = make_network(name, rows)
+        networks[name] = net = make_network(name, rows)
         with threads_for(len(data)):
-            history = _train(networks[name], rows, unseen, num_epochs, seed, device, callbacks)
-        chosen[name] = num_epochs if held_out is None else int(history["test_rmse"].idxmin())
-        networks[name].cpu()
+            history = _train(net, rows, unseen, stop, num_epochs, seed, device, callbacks, stage)
+        chosen[name] = stop if held_out is None else int(history["test_rmse"].idxmin())
+        net.cpu()
     ids = ratings.users, ratings.items
     return Model(networks, matrix, *ids, ratings.scale, weights={}, report={}), chosen
 
 
-def _train(net, rows, unseen, num_epochs, seed, device, callbacks) -> pd.DataFrame:
-    """Train a network on the rows of a matrix, and return its history."""
+def _train(net, rows, unseen, stop, num_epochs, seed, device, callbacks, checkpoint):
+    """Train a network on the rows of a matrix up to the epoch ``stop``; return its history."""
     batch_size = min(len(rows), max(32, min(1024, len(rows) // MIN_BATCHES)))
-    ratings_in_batch = max(1, round(batch_size * len(rows.values) / len(rows)))
+    trainer = torch.optim.Adam(net.parameters(), weight_decay=WD, fused=True)
+    num_steps = max(num_epochs * len(rows) // batch_size, 2)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(trainer, LR, num_steps)
+    trainer.register_step_post_hook(lambda *_: scheduler.step())
+    if checkpoint:
+        callbacks.append(Checkpoint(checkpoint, scheduler=scheduler))
     return train_recsys_rating(
         net,
         load_array((rows,), batch_size, seed=seed, last_batch="rollover"),
         None if unseen is None else load_array((rows,), 1024, is_train=False),
-        HalfSumOfSquares(ratings_in_batch),
-        torch.optim.Adam(net.parameters(), LR, eps=EPS, weight_decay=WD, fused=True),
-        num_epochs,
+        HalfSumOfSquares(max(1, round(batch_size * len(rows.values) / len(rows)))),
+        trainer,
+        stop,
         [device],
         evaluator_sparse,
         unseen,
