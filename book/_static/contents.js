@@ -1,24 +1,14 @@
-// The list of contents marks the section that is being read. The theme's own way leaves the last
-// mark where a reader has gone back to the top, and marks another section at the end of a page.
+// The theme's list of contents keeps its last mark when a reader goes back to the top of a page,
+// above the first section. There nothing is marked.
 document.addEventListener("DOMContentLoaded", () => {
-  document.body.removeAttribute("data-bs-spy");
-  const links = [...document.querySelectorAll(".page-toc a[href^='#'], #pst-page-toc-nav a[href^='#']")];
-  const section = (link) => document.getElementById(decodeURIComponent(link.hash.slice(1)));
-  const top = (link) => section(link)?.getBoundingClientRect().top ?? Infinity;
+  const list = document.querySelector("#pst-page-toc-nav");
+  const first = list?.querySelector("a");
+  const section = first && document.getElementById(decodeURIComponent(first.hash.slice(1)));
+  if (!section) return;
   const follow = () => {
-    const page = document.documentElement;
-    const isEnd = scrollY > 0 && scrollY + innerHeight >= page.scrollHeight - 2;
-    // At the end of a page the last sections cannot reach the top: there the chosen one counts.
-    const chosen = links.find((link) => link.hash === location.hash && top(link) > 0);
-    const passed = links.filter((link) => top(link) < innerHeight * (isEnd ? 1 : 0.3)).at(-1);
-    const here = (isEnd && chosen && top(chosen) < innerHeight && chosen) || passed;
-    for (const link of links) {
-      const holds = here && link.parentElement.contains(here);
-      link.classList.toggle("active", Boolean(holds));
-    }
+    if (section.getBoundingClientRect().top < innerHeight * 0.4) return;
+    for (const marked of list.querySelectorAll(".active")) marked.classList.remove("active");
+    for (const link of list.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
   };
-  for (const event of ["scroll", "resize", "hashchange"]) {
-    addEventListener(event, () => requestAnimationFrame(follow), { passive: true });
-  }
-  follow();
+  addEventListener("scroll", () => requestAnimationFrame(follow), { passive: true });
 });

@@ -432,11 +432,11 @@ def test_folded_code_says_what_is_inside(html):
 def test_the_list_of_contents_marks_the_section_that_is_read(html, browser):
     page, _ = visit(browser, html / "book" / "index.html")
     links = page.locator("#pst-page-toc-nav a").all()
-    marked = page.locator("#pst-page-toc-nav a.active")
+    marked = page.locator("#pst-page-toc-nav :is(a.active, a[aria-current])")
 
     def mark_after(action):
         action()
-        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 200)))")
         return marked.all_inner_texts()
 
     assert mark_after(lambda: None) == []
