@@ -391,10 +391,9 @@ def test_live_faults_are_noticed(html, browser, tmp_path):
     # What axe has seen on one page it does not see again, but anything that looks different.
     known = []
     path.write_text(sound.replace("</main>", "<p>one</p><p>two</p></main>"), encoding="utf-8")
-    assert live_faults(*tab, path, False, known)[0] == []
-    first = len(known)
-    assert live_faults(*tab, path, False, known)[0] == []
-    assert len(known) == first > 1
+    for left in (["one"], []):
+        assert live_faults(*tab, path, False, known)[0] == []
+        assert tab[0].locator("p").all_inner_texts() == left
     pale = '<p>one</p><p style="color: #eee">two</p></main>'
     path.write_text(sound.replace("</main>", pale), encoding="utf-8")
     assert "color-contrast" in live_faults(*tab, path, False, known)[0][0]
