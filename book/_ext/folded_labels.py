@@ -1,7 +1,7 @@
 """Label folded code by what is inside: "Show the code of this figure" instead of "... source".
 
 MyST-NB takes the label from a cell's metadata, into which it is written here, before the chapter
-is read. The notebooks themselves stay as they are.
+is read; the cell that installs the library is left out. The notebooks stay as they are.
 """
 
 import ast
@@ -25,10 +25,7 @@ def content(cell: dict) -> str:
     if any("<table" in "".join(data.get("text/html", "")) for data in shown):
         return "table"
     source = "".join(cell["source"])
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:  # a magic command: in this book %pip, to install
-        return "set-up"
+    statements = ast.parse(source).body
     if any(map(_imports, statements)) or all(map(_sets, statements)):
         return "set-up"
     asserting = filter(_asserts, statements)
@@ -64,6 +61,9 @@ def label(app, docname, source):
     nb = json.loads(source[0])
     for cell in nb["cells"]:
         if cell["cell_type"] == "code" and "hide-input" in cell["metadata"].get("tags", []):
+            if "%pip" in "".join(cell["source"]):
+                cell["metadata"]["tags"] = ["remove-cell"]
+                continue
             what = LABELS[content(cell)]
             options = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
             cell["metadata"]["mystnb"] = options | cell["metadata"].get("mystnb", {})

@@ -402,7 +402,6 @@ def test_live_faults_are_noticed(html, browser, tmp_path):
 
 CELLS = [
     ("import torch\n\ntorch.manual_seed(0)\ndata = load()", {}, "the set-up"),
-    ("%pip install x", {}, "the set-up"),
     ("num_epochs, lr = 25, 0.002\ntorch.set_num_threads(1)", {}, "the set-up"),
     ("import x\nx.plot()", {"image/png": "AA"}, "the code of this figure"),
     ("assert x\ntable", {"text/html": ["<table>"]}, "the code of this table"),
