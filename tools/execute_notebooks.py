@@ -25,8 +25,6 @@ from book_frame import project_urls  # noqa: E402
 
 # `%pip` does not stop the notebook when pip fails: the import of the next cell does.
 SETUP = """\
-# Install the helper library where it is missing. If that fails, use the
-# notebook of this chapter behind "Run it yourself" in the HTML book.
 from importlib.util import find_spec
 
 if find_spec("autorec_d2l") is None:

@@ -45,6 +45,15 @@ class RolloverBatchSampler:
         return -(-len(self.sampler) // self.batch_size)  # type: ignore[arg-type]
 
 
+class Columns(TensorDataset):
+    """Tensors that share their first axis; a list of rows is converted once for all of them."""
+
+    def __getitem__(self, index):
+        """Return the rows of a batch: a list of indices, a slice or one index."""
+        index = torch.from_numpy(np.array(index)) if isinstance(index, list) else index
+        return super().__getitem__(index)
+
+
 class BulkLoader(DataLoader):
     """A loader whose data set prepares all batches of an epoch together, which is faster."""
 
@@ -134,7 +143,7 @@ def load_array(
     arrays: Any = data_arrays if isinstance(data_arrays, list | tuple) else (data_arrays,)
     if hasattr(arrays[0], "__array__"):  # other matrices make their own batches
         arrays = as_tensors(arrays)
-    dataset = TensorDataset(*arrays) if len(arrays) > 1 else arrays[0]
+    dataset = Columns(*arrays) if len(arrays) > 1 else arrays[0]
     if not is_train and last_batch != "rollover":
         stop = len(dataset) - (len(dataset) % batch_size if last_batch == "discard" else 0)
         slices = [slice(i, min(i + batch_size, stop)) for i in range(0, stop, batch_size)]

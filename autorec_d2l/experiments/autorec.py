@@ -8,7 +8,7 @@ protocol: ``fit(train_data, held_out, sizes, num_epochs, seed, **settings)`` ret
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from autorec_d2l.data.tensors import pair_indices, rating_triples
 from autorec_d2l.evaluation import evaluating, mae, rmse
 from autorec_d2l.experiments.networks import make_autorec
 from autorec_d2l.sparse import HalfSumOfSquares, RatingMatrix, SparseAutoRec, evaluator_sparse
+from autorec_d2l.training.callbacks import Callback
 from autorec_d2l.training.distributed import threads_for, try_gpu
 from autorec_d2l.training.loop import train_recsys_rating
 
@@ -78,6 +79,7 @@ def fit_autorec(
     decay_biases: bool = True,
     scale: RatingScale = STARS,
     device: torch.device | None = None,
+    callbacks: Sequence[Callback] = (),
     **network,
 ) -> Fit:
     """Fit AutoRec with Adam; the defaults are d2l's.
@@ -96,6 +98,7 @@ def fit_autorec(
         decay_biases: Whether biases decay like weights; in the paper they do not.
         scale: The possible ratings.
         device: The first GPU, or the CPU, if not given.
+        callbacks: As for :func:`autorec_d2l.train_recsys_rating`.
         network: Settings for :func:`make_autorec`.
 
     Raises:
@@ -123,7 +126,7 @@ def fit_autorec(
         trainer.register_step_post_hook(lambda *_: scheduler.step())
     training = net, train_iter, rows, loss, trainer, num_epochs, [device or try_gpu()]
     with threads_for(len(train_data)):
-        history = train_recsys_rating(*training, evaluator_sparse, unseen)
+        history = train_recsys_rating(*training, evaluator_sparse, unseen, callbacks)
     predict = partial(predict_autorec, net, ratings, user_based)
     return Fit(net, history, predict, sum(p.numel() for p in net.parameters()))
 

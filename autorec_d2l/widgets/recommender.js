@@ -15,6 +15,7 @@ class Recommender {
     this.counts = data.counts;
     this.examples = data.examples;
     this.ratings = new Map(); // item: stars, 0 until the reader has chosen; the newest comes first
+    this.hasChosenOrder = false;
     this.$ = (selector) => root.querySelector(selector);
     this.typical = this.network.predict([]);
     this.build();
@@ -38,11 +39,12 @@ class Recommender {
       this.$(".chips").append(chip);
     }
     const clear = create("button", { type: "button", class: "clear" }, "Clear");
-    clear.addEventListener("click", () => this.set([]));
+    clear.addEventListener("click", () => { this.set([]); box.focus(); });
     this.$(".chips").append(clear);
     for (const least of LEAST.filter((least) => this.count(least) >= NUM_TITLES)) {
       this.$(".least").append(create("option", { value: least }, `${least} ratings`));
     }
+    this.$(".order").addEventListener("change", () => { this.hasChosenOrder = true; });
     for (const name of [".order", ".least"]) {
       this.$(name).addEventListener("change", () => this.update());
     }
@@ -84,27 +86,36 @@ class Recommender {
 
   update() {
     const own = [...this.ratings].map(([item, stars]) => this.ownFilm(item, stars));
-    const hint = "No ratings yet. Search for a film that you know, or start as somebody else.";
-    this.$(".rated").replaceChildren(
-      ...(own.length ? own : [create("li", { class: "hint" }, hint)]));
+    this.$(".rated").replaceChildren(...own);
+    this.$(".hint").hidden = own.length > 0;
     this.$(".clear").hidden = own.length === 0;
     this.answer();
   }
 
   ownFilm(item, stars) {
     const group = create("fieldset", { "data-item": item, "data-stars": stars },
-      create("legend", {}, this.titles[item]));
+      create("legend", { title: this.titles[item] }, this.titles[item]));
+    const inputs = [];
     for (let value = 1; value <= 5; value++) {
       const input = create("input", { type: "radio", name: `film-${item}`, value,
         "aria-label": value === 1 ? "1 star" : `${value} stars` });
       input.checked = value === stars;
       input.addEventListener("change", () => this.rate(item, value));
+      inputs.push(input);
       group.append(create("label", { class: "star" }, input,
         create("span", { "aria-hidden": "true" }, "★")));
     }
     const remove = create("button",
       { type: "button", class: "remove", "aria-label": `Remove ${this.titles[item]}` }, "✕");
     remove.addEventListener("click", () => this.remove(item));
+    group.addEventListener("keydown", (event) => {
+      if (!/^[1-5]$/.test(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      const input = inputs[Number(event.key) - 1];
+      input.checked = true;
+      input.focus();
+      this.rate(item, Number(event.key));
+    });
     group.append(remove);
     return create("li", {}, group);
   }
@@ -121,14 +132,19 @@ class Recommender {
       .sort((a, b) => score[b] - score[a]) // stable, as in the library
       .slice(0, NUM_TITLES);
     const reasons = this.network.reasons(ratings, top);
-    return top.map((item, i) => ({ item, stars: stars[item], reasons: reasons[i] }));
+    return top.map((item, i) =>
+      ({ item, stars: stars[item], lift: lift[item], reasons: reasons[i] }));
   }
 
   answer() {
     const number = [...this.ratings.values()].filter(Boolean).length;
-    this.$(".answer .title").textContent = number
-      ? `Your top ten, from ${number} rating${number > 1 ? "s" : ""}`
-      : "Everybody’s top ten, until you rate";
+    // By stars many lists look alike; what the ratings changed is what the network has understood.
+    if (!this.hasChosenOrder) this.$(".order").value = number ? "lift" : "stars";
+    const ratings = `${number} rating${number > 1 ? "s" : ""}`;
+    const isLift = this.$(".order").value === "lift";
+    this.$(".answer .title").textContent = !number ? "Everybody’s top ten, until you rate"
+      : isLift ? `Raised most by your ${ratings}` : `Your top ten, from ${ratings}`;
+    this.$(".because").hidden = number === 0;
     const list = this.$(".top");
     const before = new Map([...list.children].map((li) =>
       [li.dataset.item, li.getBoundingClientRect().top]));
@@ -139,18 +155,17 @@ class Recommender {
     this.saying = setTimeout(() => this.say(top), 700); // not at every key
   }
 
-  suggestion({ item, stars, reasons }, place) {
+  suggestion({ item, stars, lift, reasons }, place) {
     const shown = Math.min(5, Math.max(1, stars));
     const film = create("span", { class: "film" }, this.titles[item],
-      ...this.why(reasons).map((text) => create("span", { class: "why" }, text)));
-    const bar = create("span", { class: "bar", "aria-hidden": "true" });
-    bar.style.setProperty("--part", `${(100 * (shown - 1)) / 4}%`);
+      create("span", { class: "why" }, this.why(reasons)));
+    const moved = reasons.length ? [create("span", { class: "moved" }, signed(lift))] : [];
     const rate = create("button", { type: "button", class: "rate",
       "aria-label": `Rate ${this.titles[item]} yourself` }, "☆");
     rate.addEventListener("click", () => this.add(item));
     return create("li", { "data-item": item },
       create("span", { class: "place", "aria-hidden": "true" }, String(place)), film,
-      create("span", { class: "guess" }, `${shown.toFixed(2)} ★`, bar), rate);
+      create("span", { class: "guess" }, `${shown.toFixed(2)} ★`, ...moved), rate);
   }
 
   // The ratings that raised a film most, and the one that lowered it most.
@@ -158,10 +173,10 @@ class Recommender {
     const part = (word, sign, most) => {
       const moved = reasons.filter((reason) => sign * reason.moved >= 0.005).slice(0, most);
       const texts = moved.map((reason) => `${this.titles[reason.item].replace(/ \(\d+\)$/, "")} `
-        + `${sign > 0 ? "+" : "−"}${Math.abs(reason.moved).toFixed(2)}`);
+        + signed(reason.moved));
       return texts.length ? [`${word} ${texts.join(", ")}`] : [];
     };
-    return [...part("↑", 1, 2), ...part("↓", -1, 1)];
+    return [...part("↑", 1, 2), ...part("↓", -1, 1)].join("; ");
   }
 
   // Films that stay in the list move to their new place; new ones fade in.
@@ -180,6 +195,8 @@ class Recommender {
     this.$(".status").textContent = `${this.$(".answer .title").textContent}: ${words.join("; ")}`;
   }
 }
+
+const signed = (stars) => (stars > -0.005 ? "+" : "−") + Math.abs(stars).toFixed(2);
 
 const root = mount();
 root.host.recommender = new Recommender(root, fragment.data);

@@ -1,9 +1,10 @@
-// Six films and six users on the left, the controls and the learning curve on the right.
+// Six films and six users on the left, the learning curve on the right, the switches below.
 
 const DROPOUT = 0.5;
 const DECAY = 0.01;
 const HIGHEST = 5;
 const PLOT = { left: 34, top: 8, width: 290, height: 148 };
+const SWITCHES = ["mask", "dropout", "decay"];
 
 // A small generator of numbers in [0, 1), so that a run can be repeated (mulberry32).
 function seeded(seed) {
@@ -42,9 +43,17 @@ class Training {
 
   buildControls() {
     this.$(".start").addEventListener("click", () => (this.running ? this.pause() : this.start()));
-    this.$(".one").addEventListener("click", () => { this.pause(); this.step(1); this.draw(); });
+    this.$(".one").addEventListener("click", () => {
+      this.pause();
+      this.step(1);
+      this.say(`After ${this.net.steps} steps`);
+      this.draw();
+    });
     this.$(".reset").addEventListener("click", () => this.reset());
     this.$(".hidden-units").addEventListener("change", () => this.reset());
+    for (const name of SWITCHES) {
+      this.$(`.${name}`).addEventListener("change", () => this.mark(name));
+    }
   }
 
   key(event, i, u) {
@@ -79,8 +88,21 @@ class Training {
     this.net = new AutoRec({ encoder: encoder.slice(0, m), encoderBias: encoderBias.slice(0, m),
       decoder: decoder.map((row) => row.slice(0, m)), decoderBias }, seeded(1));
     this.curve = [this.measure()];
-    this.say("");
+    this.marks = [];
+    this.$(".start").textContent = "Train";
+    this.say("Not trained yet");
     this.draw();
+  }
+
+  // Mark on the curve where a switch is moved. Moved back at the same step, it leaves no mark.
+  mark(name) {
+    const at = this.net.steps;
+    const others = this.marks.filter((mark) => mark.name !== name || mark.at !== at);
+    const isBack = others.length < this.marks.length;
+    this.marks = others;
+    const text = (this.$(`.${name}`).checked ? "" : "no ") + name;
+    if (at > 0 && !isBack) this.marks.push({ name, at, text });
+    this.drawCurve();
   }
 
   settings() {
@@ -100,6 +122,7 @@ class Training {
     this.running = true;
     this.end = this.net.steps + this.numSteps;
     this.$(".start").textContent = "Pause";
+    this.say("Training");
     if (isStill()) this.step(this.numSteps); // nothing moves: only the result is shown
     this.frame();
   }
@@ -108,8 +131,8 @@ class Training {
     if (this.net.steps >= this.end) {
       this.pause();
       const { rmse, mean } = this.curve.at(-1);
-      this.say(`Stopped after ${this.net.steps} steps: error ${rmse.toFixed(2)} stars, mean `
-        + `prediction in the empty cells ${mean.toFixed(2)} stars.`);
+      this.say(`Stopped after ${this.net.steps} steps: `, `error ${fixed(rmse, 2)} stars, mean `
+        + `prediction in the empty cells ${fixed(mean, 2)} stars. `, "to go on, train again");
     } else {
       this.step(1);
       this.next = requestAnimationFrame(() => this.frame());
@@ -119,8 +142,9 @@ class Training {
 
   pause() {
     cancelAnimationFrame(this.next);
+    if (this.running) this.say(`Paused after ${this.net.steps} steps`);
     this.running = false;
-    this.$(".start").textContent = "Train";
+    this.$(".start").textContent = this.net?.steps ? "Train on" : "Train";
   }
 
   predictions() { // (num_films, num_users)
@@ -140,11 +164,11 @@ class Training {
       const [cell, stars] = [this.cells[i][u], this.ratings[i][u]];
       const [given, small] = cell.children;
       given.textContent = stars || "";
-      small.textContent = guess.toFixed(1).replace("-", "−");
+      small.textContent = fixed(guess, 1);
       cell.dataset.given = stars;
       cell.style.setProperty("--shade", 0.4 * Math.min(1, Math.max(0, guess / HIGHEST)));
       cell.setAttribute("aria-label", `${this.films[i]}, ${this.users[u]}: `
-        + `${stars ? `given ${stars}` : "empty"}, predicted ${guess.toFixed(1)}`);
+        + `${stars ? `given ${stars}` : "empty"}, predicted ${fixed(guess, 1)}`);
     }));
     this.drawCurve();
   }
@@ -159,24 +183,38 @@ class Training {
       const points = this.curve.map((now, step) => `${x(step).toFixed(1)},${y(now[value]).toFixed(1)}`);
       this.$(`polyline.${name}`).setAttribute("points", points.join(" "));
       const now = this.curve.at(-1)[value];
-      this.$(`.legend .${value}`).textContent = Number.isFinite(now) ? now.toFixed(2) : "none";
+      this.$(`.legend .${value}`).textContent = Number.isFinite(now) ? fixed(now, 2) : "none";
     }
-    this.$("#curve").textContent = `Learning curve over ${this.net.steps} steps, 0 to 5 stars`;
+    this.$(".marks").replaceChildren(...this.marks.flatMap(({ at, text }, i) => [
+      svg("line", { class: "mark", x1: x(at), x2: x(at), y1: y(HIGHEST), y2: y(0) }),
+      svg("text", { class: "mark", y: y(HIGHEST) + 10 + 12 * (i % 3),
+        ...(at < last / 2 ? { x: x(at) + 4 } : { x: x(at) - 4, "text-anchor": "end" }) }, text)]));
+    const moved = this.marks.map(({ at, text }) => `; ${text} from step ${at}`);
+    this.$("#curve").textContent =
+      `Learning curve over ${this.net.steps} steps, 0 to 5 stars${moved.join("")}`;
   }
 
-  say(words) {
-    this.$(".status").textContent = words;
+  // Say how it stands; `more` is for screen readers, which cannot see the curve.
+  say(words, more = "", end = "") {
+    this.$(".state").replaceChildren(words, create("span", { class: "unseen" }, more), end);
   }
+}
+
+// A number as text, with a minus sign and never "-0.0".
+function fixed(number, digits) {
+  const text = number.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "−");
+}
+
+function svg(tag, attributes, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  return element;
 }
 
 // Lines and labels of the learning curve: stars upwards, steps to the right.
 function axes(x, y, last) {
-  const svg = (tag, attributes, text = "") => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.textContent = text;
-    return element;
-  };
   const lines = [0, 1, 2, 3, 4, 5].flatMap((stars) => [
     svg("line", { x1: x(0), x2: x(last), y1: y(stars), y2: y(stars) }),
     svg("text", { x: x(0) - 6, y: y(stars) + 4, "text-anchor": "end" }, stars)]);

@@ -1,9 +1,11 @@
 """MyST Markdown as the plain Markdown that Colab, Jupyter and GitHub show.
 
 An admonition becomes a quotation, tabs follow each other, an exercise and its solution get
-headings, under which a notebook folds. Any other directive or role is an error.
+headings, under which a notebook folds; a picture comes with its file inside. Any other directive
+or role is an error.
 """
 
+import base64
 import json
 import re
 from collections.abc import Mapping
@@ -23,11 +25,12 @@ LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
 
 @dataclass(frozen=True)
 class Book:
-    """What links and citations need: the titles of the pages, the references, the book's URL."""
+    """What links, citations and pictures need: titles, references, the folder, the book's URL."""
 
     titles: Mapping[str, str]  # of the pages, by the names of their files
     works: Mapping[str, Entry]  # by their keys in references.bib
     url: str = ""  # of the published pages; empty if there are none
+    folder: Path = Path()  # of the pages
 
     @classmethod
     def read(cls, folder: Path, url: str = "") -> "Book":
@@ -35,7 +38,7 @@ class Book:
         pages = (*folder.glob("*.md"), *folder.glob("*.ipynb"))
         titles = {page.stem: _title(page) for page in pages}
         works = parse_file(str(folder / "references.bib"), encoding="utf-8").entries
-        return cls(titles, works, url.rstrip("/"))
+        return cls(titles, works, url.rstrip("/"), folder)
 
     def link(self, name: str, text: str = "") -> str:
         """Return a link to a page, or its title if the book has no public URL."""
@@ -108,6 +111,10 @@ def _directive(name: str, title: str, content: str, book: Book) -> str:
         return f"{NEW_CELL}{SOLUTION}{NEW_CELL}"
     if name == "solution-end":
         return NEW_CELL
+    if name == "image":
+        alt = re.search(r"^:alt: (.+)", content, re.MULTILINE)[1]
+        picture = base64.b64encode((book.folder / title).read_bytes()).decode()
+        return f"![{alt}](data:image/svg+xml;base64,{picture})"
     content = re.sub(r"\A(?::[\w-]+:.*\n)+", "", content)  # its options
     content = plain(content, book).strip()
     if name in ("div", "tab-set"):

@@ -1,6 +1,7 @@
 """README.md and index.md agree with the code and the results files."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ import pytest
 from autorec_d2l import experiments
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import at_a_glance  # noqa: E402  # draws the front page's errors
+
 README, INDEX = (
     (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "book/index.md")
 )
@@ -59,10 +64,62 @@ ROWS = {  # label on the two pages: model in comparison.csv
 
 
 @pytest.mark.parametrize("label", ROWS)
-@pytest.mark.parametrize("page", [README, INDEX], ids=["README.md", "index.md"])
-def test_the_table_of_results(page, label):
+def test_the_table_of_results(label):
     mean, std = measured("comparison.csv", "rmse", protocol="random", model=ROWS[label])
-    assert f"| {label} | {mean} ± {std} |" in page
+    assert f"| {label} | {mean} ± {std} |" in README
+
+
+@pytest.fixture(scope="module")
+def glance():
+    """The rows of the front page's table, in HTML, by their labels."""
+    assert at_a_glance.PLACEHOLDER in INDEX
+    html = at_a_glance.table((ROOT / at_a_glance.FILE).read_text(encoding="utf-8"))
+    rows = re.findall(r'<tr[^>]*><th scope="row">([^<]*)</th>(.*?)</tr>', html, re.DOTALL)
+    return {label.replace("&#x27;", "'"): row for label, row in rows}
+
+
+def test_the_front_page_has_the_models_of_readme(glance):
+    assert set(at_a_glance.MODELS) == set(ROWS.values())
+    assert list(glance) == list(at_a_glance.MODELS.values())
+
+
+@pytest.mark.parametrize("model", at_a_glance.MODELS)
+def test_the_front_page_shows_the_errors_of_the_results_file(glance, model):
+    """As text to the last digit, and as dots and bars on the axis."""
+    row = glance[at_a_glance.MODELS[model]]
+    mean, std = measured("comparison.csv", "rmse", protocol="random", model=model)
+    assert f"<td>{mean} ± {std}</td>" in row
+    ticks = [float(left) for left in re.findall(r'"tick" style="left: ([\d.]+)%', row)]
+    (left,) = re.findall(r'"dot" style="left: ([\d.]+)%', row)
+    (start, width), *_ = re.findall(r'"bar" style="left: ([\d.]+)%; width: ([\d.]+)%', row)
+    per_star = (ticks[-1] - ticks[0]) / (at_a_glance.TICKS[-1] - at_a_glance.TICKS[0])
+
+    def stars(place):
+        return at_a_glance.TICKS[0] + (float(place) - ticks[0]) / per_star
+
+    assert stars(left) == pytest.approx(float(mean), abs=0.0006)
+    assert stars(start) == pytest.approx(float(mean) - float(std), abs=0.0011)
+    assert float(width) / per_star == pytest.approx(2 * float(std), abs=0.0011)
+
+
+def test_the_front_page_refuses_an_error_beyond_its_axis():
+    text = (ROOT / at_a_glance.FILE).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("random,0,blend,")]
+    row = next(line for line in text.splitlines() if line.startswith("random,0,blend,"))
+    fields = row.split(",")
+    fields[5] = "1.2"
+    with pytest.raises(ValueError, match="blend is not between"):
+        at_a_glance.table("\n".join([*lines, ",".join(fields)]))
+
+
+SENTENCES = {  # worse and better model: what the pages say of their difference
+    README: (
+        "better than matrix factorization by {} stars",
+        "it gains {} more",
+        "is worth {} to matrix factorization",
+    ),
+    INDEX: ("better than matrix factorization by {} stars", "gains {} more"),
+}
 
 
 @pytest.mark.parametrize("page", [README, INDEX], ids=["README.md", "index.md"])
@@ -73,11 +130,8 @@ def test_the_differences(page):
     rmse = table.pivot(index="split", columns="model", values="rmse")
     stopped = "AutoRec, d2l's settings, stopped on validation"
     mf, autorec = "MF, d2l's settings", "AutoRec, d2l's settings"
-    for worse, better, sentence in (
-        (mf, autorec, "better than matrix factorization by {} stars"),
-        (autorec, stopped, "it gains {} more"),
-        (mf, f"{mf}, stopped on validation", "is worth {} to matrix factorization"),
-    ):
+    pairs = (mf, autorec), (autorec, stopped), (mf, f"{mf}, stopped on validation")
+    for (worse, better), sentence in zip(pairs, SENTENCES[page], strict=False):
         mean, half_width = experiments.paired_interval(rmse[worse] - rmse[better])
         assert sentence.format(f"{mean:.3f} ± {half_width:.3f}") in page
     gain = experiments.paired_interval(rmse[autorec] - rmse[stopped])[0]

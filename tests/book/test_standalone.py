@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,6 +137,13 @@ def test_plain():
         ),
     ]:
         assert plain(text, BOOK) == wanted
+
+
+def test_a_picture_comes_with_its_file_inside():
+    text = plain("```{image} _static/favicon.svg\n:alt: A star.\n:width: 9px\n```", BOOK)
+    start, data = text.rstrip(")").split("base64,")
+    assert start == "![A star.](data:image/svg+xml;"
+    assert b64decode(data) == (ROOT / "book" / "_static" / "favicon.svg").read_bytes()
 
 
 def test_links_lead_to_the_published_pages():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 import autorec_d2l as d2l
 from autorec_d2l.data.loaders import (
@@ -93,6 +93,18 @@ def test_several_tensors_stay_aligned_and_rows_keep_their_shape():
     users = torch.arange(10)
     for batch_users, batch_rows in d2l.load_array((users, users[:, None] * torch.ones(10, 3)), 4):
         assert torch.equal(batch_rows, batch_users[:, None] * torch.ones(len(batch_users), 3))
+
+
+@pytest.mark.parametrize("last_batch", ["keep", "rollover"])
+def test_batches_of_several_tensors_are_those_of_a_tensor_dataset(last_batch):
+    columns = torch.arange(1000), torch.rand(1000)
+    ours = d2l.load_array(columns, 300, last_batch=last_batch)
+    plain = DataLoader(TensorDataset(*columns), sampler=ours.sampler, batch_size=None)
+    state = loader_state(ours)
+    batches = [batch for _ in range(3) for batch in ours]
+    restore_loader_state(ours, state)
+    for one, other in zip(batches, (b for _ in range(3) for b in plain), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
