@@ -128,7 +128,9 @@ def _sorted(data: pd.DataFrame) -> pd.DataFrame:
     return data.iloc[(users.astype("int64") * (items.max() + 1) + items).argsort()]
 
 
-def _hold_out(data, sizes, ratio, seed, by_time) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _hold_out(
+    data: pd.DataFrame, sizes: tuple[int, int], ratio: float, seed: int, by_time: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the ratings to fit and those to hold out, random or the latest; none for ratio 0."""
     if ratio == 0:
         return data, data[:0]

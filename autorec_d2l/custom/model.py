@@ -389,7 +389,8 @@ def load(path: str | os.PathLike) -> Model:
         for name, weights in state["networks"].items():
             networks[name] = make_network(name, orient(matrix, name))
             networks[name].load_state_dict(weights)
-        scale = RatingScale(*state["scale"], step=0)
+        low, high = state["scale"]
+        scale = RatingScale(low, high, step=0)
         return Model(networks, matrix, users, items, scale, state["weights"], state["report"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a complete model: {error}") from error

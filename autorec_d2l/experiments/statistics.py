@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -128,9 +129,9 @@ class Bootstrap(NamedTuple):
 
 
 def bootstrap_users(
-    errors: Sequence[float],
-    default: Sequence[float],
-    users: Sequence[int] | None = None,
+    errors: npt.ArrayLike,
+    default: npt.ArrayLike,
+    users: npt.ArrayLike | None = None,
     num_draws: int = 10_000,
     seed: int = 0,
 ) -> Bootstrap:

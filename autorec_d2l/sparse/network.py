@@ -126,8 +126,8 @@ class SparseAutoRec(AutoRec):
         """
         if at is not None:
             _check_rows("at", at, ratings.shape[0], self.decoder.out_features)
-        outputs = SparsityPattern.of(ratings if at is None else at)
         hidden, row_means = self.encode(ratings)
+        outputs = SparsityPattern.of(ratings if at is None else at)
         scores = DotCells.apply(hidden, self.decoder.weight, outputs)  # (num_cells,)
         predictions = self.output(scores + self.decoder.bias.index_select(0, outputs.col))
         if self.column_means is not None:

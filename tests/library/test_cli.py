@@ -12,7 +12,7 @@ import torch
 from test_custom import made_up
 
 import autorec_d2l as d2l
-from autorec_d2l import cli
+from autorec_d2l import cli, custom
 from autorec_d2l.data import download
 from autorec_d2l.training import distributed
 
@@ -125,7 +125,7 @@ def test_films_are_new_to_the_user_and_have_20_ratings(ml100k, unpopular, capsys
         (["--device", "cuda:99"], "argument --device: cuda:99 cannot be used here: "),
         (["--epoch5"], "unrecognized arguments: --epoch5"),
         (["fti", "ratings.csv"], "invalid choice: 'fti'"),
-        (["evaluate", "model.pt"], "the following arguments are required: test"),
+        (["fit", "x.csv", "--out", "m.pt", "--members", "magic"], "invalid choice: 'magic'"),
     ],
 )
 def test_a_bad_option_is_one_line(capsys, arguments, reason):
@@ -158,34 +158,48 @@ def test_stopped_before_the_first_epoch_it_recommends_nothing(ml100k, monkeypatc
 def fitted(tmp_path_factory):
     """A folder with a table and a model of it."""
     folder = tmp_path_factory.mktemp("fitted")
-    made_up()[:450].to_csv(folder / "ratings.csv", index=False)
+    made_up()[:1540].to_csv(folder / "ratings.csv", index=False)
     cli.main(["fit", f"{folder / 'ratings.csv'}", "--out", f"{folder / 'model.pt'}", "--epochs=9"])
     return folder
 
 
 def test_the_commands_for_own_ratings(fitted, monkeypatch, capsys):
     monkeypatch.chdir(fitted)
-    cli.main(["fit", "ratings.csv", "--out", "other.pt", "--valid", "0", "--epochs", "2"])
-    assert "other.pt: fitted to all 450 ratings in 2 epochs" in capsys.readouterr().out
-    pd.DataFrame({"movieId": range(30), "title": ["A\x1b[2J"] + ["B"] * 29}).to_csv("titles.csv")
+    cli.main(["fit", "ratings.csv", "--out", "other.pt", "--members", "user", "--epochs", "2"])
+    assert "other.pt: fitted to all 1,540 ratings" in capsys.readouterr().out
+    pd.DataFrame({"movieId": range(40), "title": ["A\x1b[2J"] + ["B"] * 39}).to_csv("titles.csv")
     cli.main(["recommend", "model.pt", "--user", "7", "-n", "30", "--items", "titles.csv"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["predicted", "item", "title"]
+    assert lines[0].split() == ["prediction", "item", "title"]
     assert {line.split()[-1] for line in lines[1:]} <= {"B", "A?[2J"}
     made_up()[["item", "rating"]][:5].drop_duplicates("item").to_csv("mine.csv", index=False)
     cli.main(["recommend", "model.pt", "--ratings", "mine.csv", "-n", "3"])
     assert len(capsys.readouterr().out.splitlines()) == 4
-    test = made_up()[440:].rename(columns={"user": "who"})
+    test = made_up()[1530:].rename(columns={"user": "who"})
     test.to_csv("test.csv", index=False)
     cli.main(["predict", "model.pt", "test.csv", "--columns", "user=who", "--out", "stars.csv"])
     stars = pd.read_csv("stars.csv", dtype={"user": str, "item": str})
     assert stars["item"].tolist() == test["item"].tolist()
+    cli.main(["similar", "model.pt", "7", "-n", "3"])
+    lines = capsys.readouterr().out.splitlines()[1:]  # the first is about stars.csv
+    assert lines[0].split() == ["cosine", "item"]
+    assert len(lines) == 4
+    cli.main(["recommend", "model.pt", "--all", "-n", "2", "--out", "best.csv"])
+    assert capsys.readouterr().out == "best.csv: 160 rows\n"
+    assert pd.read_csv("best.csv").groupby("user").size().eq(2).all()
+    monkeypatch.setattr("sys.stdin", io.StringIO(test.to_csv(index=False)))
+    cli.main(["predict", "model.pt", "-", "--columns", "user=who"])
+    assert capsys.readouterr().out == (fitted / "stars.csv").read_text(encoding="utf-8")
+    short = ["evaluate", "--cross-validate", "2", "ratings.csv"]
+    monkeypatch.setattr(custom.fit, "__kwdefaults__", custom.fit.__kwdefaults__ | {"num_epochs": 2})
+    cli.main(short)
+    assert "RMSE of the model: mean " in capsys.readouterr().out
     cli.main(["predict", "model.pt", "test.csv", "--columns", "user=0", "item=1"])
     out = capsys.readouterr().out
     assert out.endswith((fitted / "stars.csv").read_text(encoding="utf-8"))
     cli.main(["evaluate", "model.pt", "test.csv", "--columns", "user=who"])
     out, err = capsys.readouterr()
-    assert err == "Note: the model was fitted to 10 of these 60 pairs, which are left out\n"
+    assert err == "Note: the model was fitted to 10 of these 70 pairs, which are left out\n"
     error = ((stars["prediction"].to_numpy() - test["rating"])[10:] ** 2).mean() ** 0.5
     assert float(re.search(r"  model +([\d.]+)", out)[1]) == pytest.approx(error, rel=1e-3)
 
@@ -198,7 +212,8 @@ def test_the_commands_for_own_ratings(fitted, monkeypatch, capsys):
         (["fit", "ratings.csv", "--out", "no/folder/m.pt"], "--out must name a file"),
         (["fit", ".", "--out", "m.pt"], "Is a directory"),
         (["fit", "ratings.csv", "--out", "m.pt", "--columns", "user"], "--columns takes"),
-        (["evaluate", "model.pt", "ratings.csv"], "fitted to 450 of these 450 pairs"),
+        (["evaluate", "model.pt", "ratings.csv"], "fitted to 1,540 of these 1,540 pairs"),
+        (["evaluate", "model.pt"], "evaluate takes a model and a table, or --cross-validate K"),
     ],
 )
 def test_a_command_that_fails_ends_with_one_line(fitted, monkeypatch, arguments, message):
