@@ -59,7 +59,7 @@ ROWS = {  # label on the two pages: model in comparison.csv
     "AutoRec, bounded output and more dropout, tuned": "AutoRec, improved",
     "Bayesian factorization (myfm), tuned": "Bayesian factorisation (myfm)",
     "Average of three item-based and three user-based AutoRecs": "average, three and three",
-    "Blend of several families": "blend",
+    "Blend of different models": "blend",
 }
 
 
@@ -116,7 +116,7 @@ SENTENCES = {  # worse and better model: what the pages say of their difference
     README: (
         "better than matrix factorization by {} stars",
         "it gains {} more",
-        "is worth {} to matrix factorization",
+        "stopping helps matrix factorization by {}",
     ),
     INDEX: ("better than matrix factorization by {} stars", "gains {} more"),
 }
