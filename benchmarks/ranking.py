@@ -2,13 +2,14 @@
 
     python benchmarks/ranking.py
 
-On each of five random 90/10 splits every model gets four trials. The one with the highest NDCG at 10
-on a validation tenth of the training part is fitted to the whole training part, and only then are
-the test ratings read, once. The lists of trials were written after looking at the validation parts
-of the first two splits. A film is *relevant* if its held-out rating is 4 or 5 stars; candidates are
-all films that the user has not rated in training; users without a relevant film, or without a
-training rating, are left out. Five of the models also face the last rating of each user, and the
-newest tenth of all ratings; there nothing is chosen: each has the first settings of its list.
+On each of five random 90/10 splits every model gets four trials. The one with the highest NDCG at
+10 on a validation tenth of the training part is fitted to the whole training part, and only then
+are the test ratings read, once. The lists of trials were written after looking at the validation
+parts of the first two splits. A film is *relevant* if its held-out rating is 4 or 5 stars;
+candidates are all films that the user has not rated in training; users without a relevant film, or
+without a training rating, are left out. Five of the models also face the last rating of each user,
+and the newest tenth of all ratings; there nothing is chosen: each has the first settings of its
+list.
 
 Writes `autorec_d2l/results/ranking.csv`, one row per split and model: precision, recall and NDCG
 at 10, coverage, mean popularity, RMSE in stars where scores are stars, the chosen settings. Writes
