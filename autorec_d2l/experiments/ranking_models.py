@@ -40,13 +40,23 @@ def rank_mf(
 
 
 def rank_autorec(
-    table: pd.DataFrame, sizes: Sizes, seed: int, *, num_epochs: int, mask: bool = True, **settings
+    table: pd.DataFrame,
+    sizes: Sizes,
+    seed: int,
+    *,
+    num_epochs: int,
+    mask: bool = True,
+    min_rating: int | None = None,
+    **settings,
 ) -> torch.Tensor:
-    """Score by the stars that item-based AutoRec predicts; without ``mask``, zeros are targets.
+    """Score by what item-based AutoRec predicts; without ``mask``, zeros are targets.
 
-    Without the mask an empty cell is not a missing rating but a rating of 0.
+    Without the mask an empty cell is not a missing rating but a rating of 0. Only then, a
+    ``min_rating`` may replace the stars: see :func:`input_matrix`.
     """
-    *_, inter_mat = load_data_ml100k(table, *sizes)  # (num_items, num_users)
+    if mask and min_rating is not None:
+        raise ValueError("with its mask AutoRec is fitted to the stars: min_rating must be None")
+    inter_mat = input_matrix(table, sizes, min_rating).T.contiguous()  # (num_items, num_users)
     if mask:
         sparse: Any = fit_autorec(table, None, sizes, num_epochs, seed, **settings).net
         net = AutoRec(sparse.encoder.bias.numel(), sizes[0])
@@ -57,10 +67,21 @@ def rank_autorec(
         return net(inter_mat).T
 
 
-def _fit_unmasked(inter_mat, num_epochs, seed, *, lr=0.002, wd=1e-5, dropout=0.05):
+def input_matrix(table: pd.DataFrame, sizes: Sizes, min_rating: int | None) -> torch.Tensor:
+    """Return what a model of all cells reads, ``(num_users, num_items)``, float32.
+
+    A cell is 1 where a rating is at least ``min_rating`` stars, or with None the stars
+    themselves; all else is 0.
+    """
+    if min_rating is None:
+        return load_data_ml100k(table, *sizes)[3].T
+    return user_item_matrix(table, sizes, min_rating).float()
+
+
+def _fit_unmasked(inter_mat, num_epochs, seed, *, num_hidden=500, lr=0.002, wd=1e-5, dropout=0.05):
     """Train AutoRec with d2l's settings on all cells."""
     torch.manual_seed(seed)
-    net = AutoRec(500, inter_mat.shape[1], dropout)
+    net = AutoRec(num_hidden, inter_mat.shape[1], dropout)
     forward = nn.Sequential(net.encoder, nn.Sigmoid(), net.dropout, net.decoder)
     train_iter = load_array((inter_mat,), 256, seed=seed, last_batch="rollover")
     trainer = torch.optim.Adam(net.parameters(), lr=lr, weight_decay=wd)
@@ -70,34 +91,36 @@ def _fit_unmasked(inter_mat, num_epochs, seed, *, lr=0.002, wd=1e-5, dropout=0.0
 
 
 def rank_ease(
-    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, min_rating: int = 1
+    table: pd.DataFrame, sizes: Sizes, seed: int = 0, *, wd: float, min_rating: int | None = 1
 ) -> torch.Tensor:
-    """Score with :func:`ease`; ratings of at least ``min_rating`` count as 1, all else as 0."""
-    return ease(user_item_matrix(table, sizes, min_rating).double(), wd).float()
+    """Score with :func:`ease` what :func:`input_matrix` gives."""
+    return ease(input_matrix(table, sizes, min_rating).double(), wd).float()
 
 
-def ease(liked: torch.Tensor, wd: float) -> torch.Tensor:
+def ease(rows: torch.Tensor, wd: float) -> torch.Tensor:
     """Return the scores of EASE, ``(num_users, num_items)``: Steck (2019), equation 8.
 
     A linear autoencoder without a hidden layer, in closed form: ridge regression with weight decay
     ``wd``, in which the weights from an item to itself are 0, so that it cannot copy.
     """
-    inverse = torch.linalg.inv(liked.T @ liked + wd * torch.eye(liked.shape[1]).to(liked))
+    inverse = torch.linalg.inv(rows.T @ rows + wd * torch.eye(rows.shape[1]).to(rows))
     weights = (-inverse / inverse.diagonal()).fill_diagonal_(0)  # (num_items, num_items)
-    return liked @ weights
+    return rows @ weights
 
 
 class MultVAE(nn.Module):
-    """A small variational autoencoder for binary rows: Liang et al. (2018), section 2.
+    """A small variational autoencoder for rows of counts: Liang et al. (2018), section 2.
 
     It returns log-probabilities of the items, ``(batch, num_items)``, and the KL divergence of the
     latent code from a standard normal, ``(batch,)``. In evaluation mode the code is its mean.
     """
 
-    def __init__(self, num_items: int, num_hidden: int = 200, num_latent: int = 64):
+    def __init__(
+        self, num_items: int, num_hidden: int = 200, num_latent: int = 64, dropout: float = 0.5
+    ):
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Dropout(0.5),
+            nn.Dropout(dropout),
             nn.Linear(num_items, num_hidden),
             nn.Tanh(),
             nn.Linear(num_hidden, 2 * num_latent),
@@ -106,9 +129,9 @@ class MultVAE(nn.Module):
             nn.Linear(num_latent, num_hidden), nn.Tanh(), nn.Linear(num_hidden, num_items)
         )
 
-    def forward(self, liked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode and decode rows ``(batch, num_items)``."""
-        mean, log_var = self.encoder(nn.functional.normalize(liked)).chunk(2, dim=1)
+        mean, log_var = self.encoder(nn.functional.normalize(rows)).chunk(2, dim=1)
         noise = torch.randn_like(mean) if self.training else 0
         code = mean + noise * (log_var / 2).exp()  # (batch, num_latent)
         divergence = (mean**2 + log_var.exp() - log_var - 1).sum(1) / 2
@@ -122,24 +145,27 @@ def rank_mult_vae(
     *,
     num_epochs: int,
     beta: float = 0.2,
-    min_rating: int = 1,
+    min_rating: int | None = 1,
     lr: float = 0.002,
+    num_hidden: int = 200,
+    dropout: float = 0.5,
 ) -> torch.Tensor:
     """Score by the log-probabilities of :class:`MultVAE`, trained with Adam on batches of 100.
 
-    The weight of the divergence grows to ``beta`` over the first half of the epochs.
+    The weight of the divergence grows to ``beta`` over the first half of the epochs. Rows are what
+    :func:`input_matrix` gives: stars weigh the terms of the likelihood.
     """
-    liked = user_item_matrix(table, sizes, min_rating).float()
+    matrix = input_matrix(table, sizes, min_rating)
     torch.manual_seed(seed)
-    net = MultVAE(sizes[1])
+    net = MultVAE(sizes[1], num_hidden, dropout=dropout)
     trainer = torch.optim.Adam(net.parameters(), lr=lr)
     for epoch in range(num_epochs):
         weight = beta * min(1, 2 * epoch / num_epochs)
-        for rows in load_array((liked,), 100, seed=seed + epoch):
+        for rows in load_array((matrix,), 100, seed=seed + epoch):
             log_probabilities, divergence = net(rows)
             loss = (weight * divergence - (log_probabilities * rows).sum(1)).mean()
             trainer.zero_grad()
             loss.backward()
             trainer.step()
     with evaluating(net):
-        return net(liked)[0]
+        return net(matrix)[0]

@@ -117,6 +117,26 @@ def test_ease_solves_what_it_says():
         torch.testing.assert_close(scores[:, item], X @ w)
 
 
+def test_input_of_the_models(ratings):
+    """Ones for what was rated or liked, or the stars themselves; all else is 0."""
+    table, *sizes = ratings
+    sizes = tuple(sizes)
+    stars = ranking_models.input_matrix(table, sizes, None)
+    assert stars.sum() == table["rating"].sum()
+    assert ((stars > 0) == user_item_matrix(table, sizes)).all()
+    for least in (1, 4):
+        matrix = ranking_models.input_matrix(table, sizes, least)
+        torch.testing.assert_close(matrix, (stars >= least).float())
+    scores = ranking_models.rank_ease(table, sizes, wd=5.0, min_rating=None)
+    torch.testing.assert_close(scores, ranking_models.ease(stars.double(), 5.0).float())
+
+
+def test_the_mask_needs_stars(ratings):
+    table, *sizes = ratings
+    with pytest.raises(ValueError, match="min_rating must be None"):
+        ranking_models.rank_autorec(table, tuple(sizes), 0, num_epochs=1, min_rating=4)
+
+
 def test_mult_vae():
     torch.manual_seed(0)
     net = ranking_models.MultVAE(20, 8, 4)
@@ -141,6 +161,9 @@ RANKERS = {
     "autorec": partial(ranking_models.rank_autorec, seed=0, num_epochs=2, batch_size=5),
     "ease": partial(ranking_models.rank_ease, wd=5.0),
     "mult_vae": partial(ranking_models.rank_mult_vae, seed=0, num_epochs=2),
+    "mult_vae_stars": partial(
+        ranking_models.rank_mult_vae, seed=0, num_epochs=2, min_rating=None, num_hidden=9, dropout=0
+    ),
 }
 
 
@@ -188,3 +211,6 @@ def test_without_the_mask_empty_cells_are_targets(ml100k):
         means.append(float(scores[~seen].mean()))
     assert means[0] > 2
     assert abs(means[1]) < 0.3
+    liked = {"mask": False, "min_rating": 4, "num_hidden": 9}
+    scores = ranking_models.rank_autorec(data, tuple(sizes), 0, num_epochs=4, **liked)
+    assert scores.max() < 2  # ones and zeros, not stars
