@@ -175,16 +175,6 @@ SHRINK = """known => {
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 # In dark mode the pages differ in these kinds of content only.
 DARK = ("index", "api", "autorec", "comparison", "recommend", "scale")
-# Pages whose outputs are still too wide; none belongs here for long.
-STILL_WIDE = (
-    "autorec",
-    "comparison",
-    "exercise_depth",
-    "exercise_width",
-    "paper_ml1m",
-    "porting_traps",
-    "recommend",
-)
 # Colours change at once, and unfolded code does not fade in.
 STILL = "* { transition: none !important; animation: none !important; }"
 
@@ -201,7 +191,7 @@ def live_faults(page, faults, path, dark=True, known=None):
     links, anchors = page.evaluate(LINKS), page.evaluate(ANCHORS)
     page.add_style_tag(content=STILL)
     checks = [HEAD, EQUATIONS, IMAGES, OVERFLOW, WIDE_CODE]
-    for script in [*checks, *([] if path.stem in STILL_WIDE else [WIDE_OUTPUT])]:
+    for script in [*checks, WIDE_OUTPUT]:
         faults += page.evaluate(script)
     page.set_viewport_size({"width": 390, "height": 800})
     faults += [f"{fault} (on a phone)" for fault in page.evaluate(OVERFLOW)]
