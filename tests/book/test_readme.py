@@ -147,6 +147,16 @@ def test_the_differences(page):
     assert 1.6 < epochs / 25 < 2.4  # "about twice"
 
 
+def test_the_table_of_own_ratings():
+    table = experiments.read_results("custom_tables.csv")
+    mean = table.groupby(["table", "model"])["test_rmse"].mean()
+    models = ["ensemble"]
+    models += [f"Surprise {n}, default" for n in ("SVD", "SVD++", "KNNBaseline", "BaselineOnly")]
+    for name, errors in mean.groupby("table"):
+        cells = " | ".join(f"{errors[name, model]:.3f}" for model in models)
+        assert f"| {name} | {cells} |" in README
+
+
 @pytest.mark.parametrize("model", ["I-AutoRec", "U-AutoRec"])
 def test_the_results_on_movielens_1m(model):
     mean, std = measured("paper_ml1m.csv", "rmse", model=model)

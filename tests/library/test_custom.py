@@ -182,6 +182,7 @@ TWICE = pd.DataFrame({"item": ["3", "9", "3"], "rating": [5, 2, 1]})
     ("call", "message"),
     [
         (lambda model: model.recommend("nobody"), "does not know the user 'nobody'"),
+        (lambda model: model.similar("tea"), "does not know the item 'tea'"),
         (lambda model: model.recommend(), "give either a user, or the ratings of a new one"),
         (lambda model: model.recommend(ratings={"3": 6}), "numbers from 1 to 5, got 6"),
         (lambda model: model.recommend(ratings=TWICE), "an item occurs twice"),
@@ -305,6 +306,21 @@ def test_new_users_and_items_are_answered_by_those_who_can(fitted):
         members = fitted.members(list(weights), *(pairs if kind == "user" else pairs[::-1]))
         mixed = sum(weight * members[name] for name, weight in weights.items()).clamp(1, 5)
         assert answer.to_numpy() == pytest.approx(mixed.numpy(), abs=0.05)
+
+
+def test_somebody_new_who_likes_everything_is_predicted_more():
+    model = custom.fit(read(made_up()), members=["biases"], **SMALL)
+    model.weights["new user"] = model.weights["new item"] = {"biases": 1.0}
+    for other, call in (
+        ("item", lambda given: model.recommend(ratings=given, n=40, min_ratings=0)),
+        ("user", model.predict_new_item),
+    ):
+        low, high = (
+            call({name: stars for name in ("1", "2", "3")}).set_index(other)["prediction"]
+            for stars in (1, 5)
+        )
+        # Three ratings that differ by 4 stars, damped by five.
+        assert (high - low).dropna().median() == pytest.approx(3 * 4 / (3 + 5), abs=1e-4)
 
 
 @pytest.mark.parametrize(
