@@ -72,6 +72,7 @@ def measure(folder):
         lambda: custom.fit(ratings, num_epochs=1, test_ratio=0),
     )
     step("save", lambda: found["fit one epoch"].save(path))
+    del found["fit one epoch"]
     step("load", lambda: custom.load(path))
     step("recommend", lambda: found["load"].recommend(ratings.users.values[0]))
     sizes = {"num_users": num_users, "num_items": num_items, "num_ratings": len(ratings.data)}

@@ -82,7 +82,10 @@ def fit(
     """
     if not members or not set(members) <= set(MEMBERS):
         raise ValueError(f"members must be some of {', '.join(MEMBERS)}, got {members!r}")
-    data, device = _sorted(ratings.data), device or try_gpu()
+    columns = ["user_id", "item_id", "rating", *(["timestamp"] if by_time else [])]
+    if not set(columns) <= set(ratings.data):
+        raise ValueError("by_time needs a time for every rating")
+    data, device = _sorted(ratings.data[columns]), device or try_gpu()
     train, test = _hold_out(data, ratings.sizes, test_ratio, seed, by_time)
     train, valid = _hold_out(train, ratings.sizes, valid_ratio, 1000 + seed, by_time)
     if not len(valid):
@@ -136,7 +139,7 @@ def _hold_out(
         return data, data[:0]
     if not by_time:
         return split_data_ml100k(data, *sizes, "random", ratio, seed)
-    if "timestamp" not in data or data["timestamp"].isna().any():
+    if data["timestamp"].isna().any():
         raise ValueError("by_time needs a time for every rating")
     is_late = data["timestamp"].rank(method="first") > (1 - ratio) * len(data)
     return data[~is_late], data[is_late]
