@@ -115,9 +115,9 @@ def test_an_unpacked_folder_without_its_table_is_refused(home):
         d2l.read_items_ml100k()
 
 
-@pytest.mark.parametrize("length", [0, 16, 18, 32, 38, 46])
+@pytest.mark.parametrize("length", [0, 16, 18, 32, 38])
 def test_a_table_that_is_cut_off_is_refused(home, length):
-    """Wherever it is cut: in a row, between two, or so that only a timestamp is shorter."""
+    """In a row or between two; where only a timestamp is shorter, the hash is another."""
     file = home / "ml-100k" / "u.data"
     file.write_text(UDATA[:-1], encoding="utf-8")
     assert len(d2l.read_data_ml100k()[0]) == 3, "only the last line end is missing"
