@@ -18,7 +18,7 @@ import torch
 import autorec_d2l as d2l
 from autorec_d2l import custom
 from autorec_d2l.custom.columns import KINDS
-from autorec_d2l.custom.fitting import MEMBERS
+from autorec_d2l.custom.fitting import MEMBERS, NUM_EPOCHS
 from autorec_d2l.custom.model import MIN_RATINGS
 from autorec_d2l.custom.reader import read_table
 from autorec_d2l.custom.report import format_comparison
@@ -249,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="MODEL", help="the file to write, as model.pt")
     add("--scale", nargs=2, type=float, metavar=("LOW", "HIGH"), help="default: of the table")
     add("--keep", choices=("first", "last"), help="which one, if a user rates an item again")
-    add("--epochs", type=int, default=200, help="at most; default: %(default)s")
+    add("--epochs", type=int, default=NUM_EPOCHS, help="of a network; default: %(default)s")
     add("--members", nargs="+", choices=MEMBERS, default=MEMBERS, help="default: all")
     add("--test", type=float, default=0.1, help="share to test on, or 0; default: %(default)s")
     add("--by-time", action="store_true", help="test on the latest ratings, not on random ones")

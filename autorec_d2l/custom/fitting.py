@@ -30,6 +30,7 @@ from autorec_d2l.training.callbacks import Run
 from autorec_d2l.training.distributed import threads_for, try_gpu
 
 MEMBERS = ("biases", *NETWORKS)
+NUM_EPOCHS = 30
 MIN_BATCHES = 8  # in an epoch, where there are 32 rows for each
 LR, WD = 0.004, 2e-4  # the highest rate; decay beside half the mean of squares over the ratings
 LEAST_WEIGHT = 0.01  # a member with less is left out
@@ -39,7 +40,7 @@ def fit(
     ratings: Ratings,
     *,
     members: Sequence[str] = MEMBERS,
-    num_epochs: int = 30,
+    num_epochs: int = NUM_EPOCHS,
     valid_ratio: float = 0.1,
     test_ratio: float = 0.1,
     by_time: bool = False,
