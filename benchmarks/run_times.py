@@ -9,6 +9,7 @@ that does nothing else.
 """
 
 import argparse
+import re
 import runpy
 import time
 
@@ -22,7 +23,8 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy", "matplotlib", "jupyter-book", "
 def main():
     """Run, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = sorted(path.stem for path in (ROOT / "book").glob("*.ipynb"))
+    order = re.findall(r"file: book/(\w+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    names = [name for name in order if (ROOT / "book" / f"{name}.ipynb").exists()]
     parser.add_argument("chapters", nargs="*", metavar="chapter", help=", ".join(names))
     chapters = parser.parse_args().chapters or names
     execute = runpy.run_path(str(ROOT / "tools" / "execute_notebooks.py"))["execute"]
