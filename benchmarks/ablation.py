@@ -10,11 +10,9 @@ Writes `autorec_d2l/results/ablation.csv`, one row per configuration, split and 
 was changed, and the RMSE on the validation part, in stars, unclipped.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-
 import pandas as pd
 import torch
-from provenance import options_of, write_results
+from provenance import map_splits, write_results
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -37,11 +35,7 @@ CONFIGURATIONS = [
 
 def main():
     """Run the splits side by side, and write the file."""
-    parser = options_of(__doc__)
-    parser.add_argument("--processes", type=int, default=2)
-    options = parser.parse_args()
-    with ProcessPoolExecutor(options.processes) as pool:
-        tables = list(pool.map(run_split, SPLITS))
+    tables = map_splits(__doc__, run_split, SPLITS)
     write_results(pd.concat(tables), "ablation.csv")
 
 

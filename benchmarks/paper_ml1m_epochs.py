@@ -12,12 +12,11 @@ Writes `autorec_d2l/results/paper_ml1m_epochs.csv`, one row per model, epochs an
 
 import json
 import time
-from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 import torch
 from paper_ml1m import SPLITS, fit_paper
-from provenance import options_of, write_results
+from provenance import map_splits, write_results
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -29,11 +28,7 @@ EPOCHS = {"I-AutoRec": [30], "50": [50, 100]}  # 25 in paper_ml1m.csv
 
 def main():
     """Run the splits and write the file."""
-    parser = options_of(__doc__)
-    parser.add_argument("--processes", type=int, default=2)
-    options = parser.parse_args()
-    with ProcessPoolExecutor(options.processes) as pool:
-        tables = list(pool.map(run_split, SPLITS))
+    tables = map_splits(__doc__, run_split, SPLITS)
     write_results(pd.concat(tables), "paper_ml1m_epochs.csv", data=("ml-1m",))
 
 

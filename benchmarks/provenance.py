@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from functools import cache
 from importlib.metadata import version
@@ -33,6 +34,14 @@ def options_of(doc):
     return argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
+
+def map_splits(doc, run_split, splits):
+    """Return what `run_split` returns for each split, computed in `--processes` processes."""
+    parser = options_of(doc)
+    parser.add_argument("--processes", type=int, default=2)
+    with ProcessPoolExecutor(parser.parse_args().processes) as pool:
+        return list(pool.map(run_split, splits))
 
 
 def require_linux():
