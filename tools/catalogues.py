@@ -1,0 +1,179 @@
+"""Keep the Chinese catalogues in step with the English pages, and check what can be checked.
+
+    python tools/catalogues.py update     # take over new and changed English messages
+    python tools/catalogues.py [PAGE ...] # print what is wrong, by page, cell and message
+
+A catalogue, `book/locale/zh_CN/LC_MESSAGES/book/PAGE.po`, maps each message of a page (a heading,
+a paragraph, an item, a cell of a table, a caption, an alternative text) to its translation. Code,
+formulas, roles, links, numbers and names have to stay; a sentence's sense is not checked.
+"""
+
+import difflib
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from messages import messages_of_page, parser  # noqa: E402
+
+LOCALE = ROOT / "book" / "locale" / "zh_CN" / "LC_MESSAGES"
+HAN = "\u4e00-\u9fff"
+# What a translation keeps, in this order: each is taken out before the next is searched for.
+KEPT = {
+    "formula": re.compile(r"\$\$?[^$]+\$\$?"),
+    "role": re.compile(r"\{[\w:-]+\}`(?:[^`<]+<)?([^`>]+)>?`"),
+    "code": re.compile(r"(?<!`)`([^`]+)`(?!`)"),
+    "tag": re.compile(r"<[^>]+>"),
+    "link": re.compile(r"\]\(([^)\s]+)\)"),
+    "number": re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?"),
+}
+NAME = re.compile(r"(?<![\w-])[A-Z]\w*[A-Z\d]\w*(?:-\w+)*")  # RMSE, PyTorch, MovieLens-100K
+SPACING = {
+    "half-width mark": rf"[{HAN}][,;:?!]|[,;:?!][{HAN}]|[{HAN}]\.(?!\w)",
+    "no space beside Latin": rf"[{HAN}][A-Za-z0-9`$]|[A-Za-z0-9%`$][{HAN}]",
+    "needless space": rf"[{HAN}] +[{HAN}]| +[，。；：？！、）”]|[，。；：？！、（“] +",
+}
+TRADITIONAL = set("這個們來時對會說國學為過還後麼開關實樣數據陣評測試驗證訓練誤電戶項網編碼層權習從與於讀")
+
+
+def pages() -> list[Path]:
+    """Return the pages of the book."""
+    return sorted([*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book").glob("*.md")])
+
+
+def is_chinese(text: str) -> bool:
+    """Return whether a message of the English page is Chinese already."""
+    return 4 * len(re.findall(f"[{HAN}]", text)) > len(text)
+
+
+def kept(text: str) -> tuple[dict[str, Counter], str]:
+    """Return what a translation of `text` must keep, by kind, and the words without it."""
+    found = {}
+    for kind, pattern in KEPT.items():
+        found[kind] = Counter(match.group(match.lastindex or 0) for match in pattern.finditer(text))
+        text = pattern.sub("]" if kind == "link" else "\ufffc", text)
+    found["name"] = Counter(set(NAME.findall(text)))
+    return found, text
+
+
+def wanted(page: Path) -> dict[str, str]:
+    """Return the messages of a page that need a translation, with the ids of their cells."""
+    found = messages_of_page(page)
+    if page.stem == "index":
+        toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+        found |= {part["caption"]: "_toc.yml" for part in toc["parts"]}
+    return {
+        message: cell
+        for message, cell in found.items()
+        if re.search(r"[A-Za-z]{2}", kept(message)[1]) and not is_chinese(message)
+        or message == "中文要点"
+    }
+
+
+def catalogue(page: Path) -> Catalog:
+    """Return the catalogue of a page, empty if there is none."""
+    path = LOCALE / "book" / f"{page.stem}.po"
+    if not path.exists():
+        return Catalog(locale="zh_CN")
+    with path.open("rb") as file:
+        return read_po(file, locale="zh_CN")
+
+
+def update(page: Path) -> None:
+    """Write a page's catalogue: new messages are empty, changed ones are marked as fuzzy."""
+    template, catalog = Catalog(), catalogue(page)
+    for message, cell in wanted(page).items():
+        template.add(message, auto_comments=[cell] if cell else [])
+    catalog.update(template)
+    with (LOCALE / "book" / f"{page.stem}.po").open("wb") as file:
+        write_po(file, catalog, width=0, omit_header=True, ignore_obsolete=True, include_previous=True)
+
+
+def glossary() -> dict[str, str]:
+    """Return the English terms of the glossary and their Chinese."""
+    text = (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(\w[^\n(|]*) \(([^\n)]*)\)$", text, re.MULTILINE))
+
+
+def marks_left(text: str) -> list[str]:
+    """Return emphasis that Markdown shows as it is: punctuation before a closing `**` does that."""
+    tokens = (child for token in parser().parse(text) for child in token.children or ())
+    return [one.content for one in tokens if one.type == "text" and re.search("[*`]", one.content)]
+
+
+def faults_of(english: str, chinese: str, terms: dict[str, str]) -> Iterator[str]:
+    """Yield what is wrong with a translation."""
+    (of_english, words), (of_chinese, han) = kept(english), kept(chinese)
+    if not re.search(f"[{HAN}]", chinese):
+        if re.search("[a-z]{3}", words) and english == chinese:
+            yield "not translated"
+        return
+    for kind, must in of_english.items():
+        has = of_chinese[kind]
+        lost = must - has
+        added = has - must if kind != "name" else Counter()
+        if lost or added:
+            yield f"{kind}: lost {[*lost.elements()]}, added {[*added.elements()]}"
+    if english.count("**") != chinese.count("**"):
+        yield "bold differs"
+    if left := marks_left(chinese):
+        yield f"shows its marks: {left}"
+    for term, translation in terms.items():
+        flags = re.IGNORECASE if term[0].islower() else 0
+        if re.search(rf"\b{re.escape(term)}s?\b", words, flags) and not any(
+            one in han for one in (translation, term)
+        ):
+            yield f"term: {term} is {translation}"
+    plain = re.sub(r"[*_\[\]]", "", KEPT["link"].sub("", KEPT["role"].sub("`x`", chinese)))
+    for fault, pattern in SPACING.items():
+        if found := re.search(pattern, plain):
+            yield f"{fault}: {plain[max(0, found.start() - 6) : found.end() + 6]}"
+    if found := TRADITIONAL & set(chinese):
+        yield f"traditional characters: {''.join(sorted(found))}"
+    length, of = (len(re.sub(r"\s", "", text)) for text in (han, words))
+    if of > 80 and not 0.2 < length / of < 0.75:
+        yield f"length: {length} characters for {of}"
+
+
+def faults(page: Path) -> Iterator[str]:
+    """Yield what is wrong with the catalogue of a page, with cell and message."""
+    terms, must = glossary(), wanted(page)
+    found = {message.id: message for message in catalogue(page) if message.id}
+    old = [*(found.keys() - must.keys())]
+    for english, cell in must.items():
+        message = found.get(english)
+        what: list[str] = []
+        if message is None:
+            near = difflib.get_close_matches(english, old, 1, 0.6)
+            what = [f"changed, was: {near[0]}" if near else "new"]
+        elif message.fuzzy or not message.string:
+            what = ["fuzzy" if message.fuzzy else "not translated"]
+        else:
+            what = [*faults_of(english, message.string, terms)]
+        for fault in what:
+            yield f"{page.stem} {cell}: {fault}\n    {english}"
+    for english in old:
+        yield f"{page.stem}: left over\n    {english}"
+
+
+def main(args: list[str]) -> int:
+    """Update the catalogues, or print the faults of some pages or all."""
+    if args == ["update"]:
+        for page in pages():
+            update(page)
+        return 0
+    found = [fault for page in pages() if not args or page.stem in args for fault in faults(page)]
+    print(*found, f"{len(found)} faults", sep="\n")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
