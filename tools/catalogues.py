@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 from messages import messages_of_page, parser  # noqa: E402
 
+EXTENSIONS = ROOT / "book" / "_ext"
 LOCALE = ROOT / "book" / "locale" / "zh_CN" / "LC_MESSAGES"
 HAN = "\u4e00-\u9fff"
 # What a translation keeps, in this order: each is taken out before the next is searched for.
@@ -45,8 +47,14 @@ TRADITIONAL = set("這個們來時對會說國學為過還後麼開關實樣數�
 
 
 def pages() -> list[Path]:
-    """Return the pages of the book."""
-    return sorted([*(ROOT / "book").glob("*.ipynb"), *(ROOT / "book").glob("*.md")])
+    """Return the pages of the book, and the folder of its extensions."""
+    book = ROOT / "book"
+    return [*sorted([*book.glob("*.ipynb"), *book.glob("*.md")]), EXTENSIONS]
+
+
+def path_of(page: Path) -> Path:
+    """Return the file of a page's catalogue."""
+    return LOCALE / ("extensions.po" if page == EXTENSIONS else f"book/{page.stem}.po")
 
 
 def is_chinese(text: str) -> bool:
@@ -65,7 +73,13 @@ def kept(text: str) -> tuple[dict[str, Counter], str]:
 
 
 def wanted(page: Path) -> dict[str, str]:
-    """Return the messages of a page that need a translation, with the ids of their cells."""
+    """Return the messages of a page that need a translation, with the ids of their cells.
+
+    The folder of the extensions counts as a page; its messages stand in `_()` or `N_()`.
+    """
+    if page == EXTENSIONS:
+        found = extract_from_dir(page, keywords={"_": None, "N_": None}, method_map=[("*.py", "python")])
+        return {message: file for file, _, message, *_ in found}
     found = messages_of_page(page)
     if page.stem == "index":
         toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -80,10 +94,9 @@ def wanted(page: Path) -> dict[str, str]:
 
 def catalogue(page: Path) -> Catalog:
     """Return the catalogue of a page, empty if there is none."""
-    path = LOCALE / "book" / f"{page.stem}.po"
-    if not path.exists():
+    if not path_of(page).exists():
         return Catalog(locale="zh_CN")
-    with path.open("rb") as file:
+    with path_of(page).open("rb") as file:
         return read_po(file, locale="zh_CN")
 
 
@@ -93,7 +106,9 @@ def update(page: Path) -> None:
     for message, cell in wanted(page).items():
         template.add(message, auto_comments=[cell] if cell else [])
     catalog.update(template)
-    with (LOCALE / "book" / f"{page.stem}.po").open("wb") as file:
+    for message in catalog:
+        message.flags.discard("python-brace-format")  # formulas have braces
+    with path_of(page).open("wb") as file:
         write_po(file, catalog, width=0, omit_header=True, ignore_obsolete=True, include_previous=True)
 
 

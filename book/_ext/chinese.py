@@ -6,22 +6,23 @@ nested tables, and a search in Chinese.
 """
 
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import snowballstemmer
-from babel.messages.pofile import read_po
 from docutils import nodes
+from messages import LOCALE, catalogue
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
 from sphinx.search import SearchLanguage
 from sphinx.search.en import english_stopwords, js_porter_stemmer
 from sphinx.transforms import SphinxTransform
+from sphinx.util.logging import getLogger
 
+logger = getLogger(__name__)
 FOLDER = "zh"  # in the HTML of the English edition
-LOCALE = Path(__file__).resolve().parents[1] / "locale"
 TITLE = "用 PyTorch 实现 AutoRec"
 SETTINGS = {
     "language": "zh_CN",
@@ -41,16 +42,6 @@ var splitQuery = (query) =>
       ? Array.from({ length: run.length - 1 }, (_, i) => run.slice(i, i + 2))
       : [run]);
 """
-
-
-def catalogue(language: str, name: str) -> Callable[[str], str]:
-    """Return the translation of a page's messages, or of the extensions'; in English, none."""
-    path = LOCALE / language / "LC_MESSAGES" / f"{name}.po"
-    if not path.exists():
-        return str
-    with path.open("rb") as file:
-        found = {one.id: one.string for one in read_po(file) if one.string and not one.fuzzy}
-    return lambda message: found.get(message, message)
 
 
 class ChineseSearch(SearchLanguage):
@@ -115,18 +106,27 @@ def start(app):
         return
     options = ["-W"] * app.warningiserror + ["--all"] * app.fresh_env_used
     app.chinese = subprocess.Popen(
-        [sys.executable, __file__, app.srcdir, Path(app.outdir) / FOLDER, *options],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-    )  # fmt: skip
+        [sys.executable, __file__, app.srcdir, Path(app.outdir).parent / FOLDER, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
 
 
-def wait(app, exception):
-    """Wait for the Chinese edition, and print its warnings or its error."""
+def finish(app, exception):
+    """Wait for the Chinese edition, and put its pages into the English one."""
     if not hasattr(app, "chinese"):
         return
     output, _ = app.chinese.communicate()
     if app.chinese.returncode:
         raise ExtensionError(f"the Chinese edition was not built:\n{output}")
+    for line in output.splitlines():
+        if "WARNING" in line:
+            logger.warning("Chinese edition: %s", line)
+    out = Path(app.outdir)
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+    shutil.copytree(out.parent / FOLDER / "html", out / FOLDER)
 
 
 def add_links(app, pagename, templatename, context, doctree):
@@ -169,21 +169,21 @@ def setup(app):
     app.add_transform(TableSources)
     app.add_transform(Captions)
     app.connect("builder-inited", start, priority=900)  # after old pages have been deleted
-    app.connect("build-finished", wait, priority=900)
+    app.connect("build-finished", finish, priority=900)
     app.connect("html-page-context", add_links, priority=503)  # after "Run it yourself"
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def main(source, out, *options):
-    """Build the Chinese edition of the book in `source` into `out`."""
+def main(source, folder, *options):
+    """Build the Chinese edition of the book in `source`, in `folder`."""
     from jupyter_book.sphinx import build_sphinx  # imports much
 
     return build_sphinx(
         Path(source),
-        Path(out),
+        Path(folder, "html"),
         noconfig=True,
         path_config=Path(source, "_config.yml"),
-        doctreedir=Path(out).parents[1] / f".doctrees_{FOLDER}",
+        doctreedir=Path(folder, ".doctrees"),
         confoverrides={"external_toc_path": "_toc.yml", "latex_individualpages": False, **SETTINGS},
         warningiserror="-W" in options,
         keep_going=True,

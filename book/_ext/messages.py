@@ -1,4 +1,4 @@
-"""The messages of a page: the blocks of text that a translation catalogue maps, as gettext has them.
+"""The messages of a page, which are the blocks of text that gettext finds, and their catalogues.
 
 `messages(text)` lists them and `translated(text, to)` replaces them. Both parse with the book's own
 Markdown parser, so the catalogue of a page also translates its standalone notebook.
@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from babel.messages.pofile import read_po
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+LOCALE = Path(__file__).resolve().parents[1] / "locale"
 # As in _config.yml, `parse`.
 EXTENSIONS = {
     "amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"
@@ -26,6 +28,19 @@ PLACEHOLDER = re.compile(r"[A-Z ]+")  # a line that an extension replaces by HTM
 TITLED = {"admonition", "tab-item", "grid-item-card"}  # their argument is a message
 CONTAINERS = TITLED | {"div", "tab-set", "exercise", "solution", "grid", "grid-item", "figure"}
 NO_MESSAGES = {"solution-start", "solution-end", "code-block", "raw", "bibliography", "eval-rst"}
+
+N_ = str  # marks a message of an extension that is translated later: gettext's usual name
+
+
+@cache
+def catalogue(language: str, name: str) -> Callable[[str], str]:
+    """Return the translation of the messages of a page, or of `extensions`; `str` in English."""
+    path = LOCALE / language / "LC_MESSAGES" / f"{name}.po"
+    if not path.exists():
+        return str
+    with path.open("rb") as file:
+        found = {one.id: one.string for one in read_po(file) if one.string and not one.fuzzy}
+    return lambda message: found.get(message, message)
 
 
 @cache

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 from mdit_py_plugins.colon_fence import colon_fence_plugin
+from messages import N_, catalogue
 from pybtex.database import Entry, parse_file
 
 NEW_CELL = "\f"  # marks the beginning of a cell
-SOLUTION = "### Solution"
 PARSER = MarkdownIt("commonmark").use(colon_fence_plugin)
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
@@ -25,20 +25,27 @@ LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
 
 @dataclass(frozen=True)
 class Book:
-    """What links, citations and pictures need: titles, references, the folder, the book's URL."""
+    """What links, citations and pictures need: titles, references, folder, URL, language."""
 
     titles: Mapping[str, str]  # of the pages, by the names of their files
     works: Mapping[str, Entry]  # by their keys in references.bib
     url: str = ""  # of the published pages; empty if there are none
     folder: Path = Path()  # of the pages
+    language: str = "en"
 
     @classmethod
-    def read(cls, folder: Path, url: str = "") -> "Book":
+    def read(cls, folder: Path, url: str = "", language: str = "en") -> "Book":
         """Read the titles of the pages and the works in a folder."""
         pages = (*folder.glob("*.md"), *folder.glob("*.ipynb"))
-        titles = {page.stem: _title(page) for page in pages}
+        titles = {
+            page.stem: catalogue(language, f"book/{page.stem}")(_title(page)) for page in pages
+        }
         works = parse_file(str(folder / "references.bib"), encoding="utf-8").entries
-        return cls(titles, works, url.rstrip("/"), folder)
+        return cls(titles, works, url.rstrip("/"), folder, language)
+
+    def heading(self, word: str) -> str:
+        """Return the heading of an exercise or a solution."""
+        return f"### {catalogue(self.language, 'extensions')(word)}"
 
     def link(self, name: str, text: str = "") -> str:
         """Return a link to a page, or its title if the book has no public URL."""
@@ -108,7 +115,7 @@ def _role(name: str, content: str, book: Book) -> str:
 
 def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "solution-start":
-        return f"{NEW_CELL}{SOLUTION}{NEW_CELL}"
+        return f"{NEW_CELL}{book.heading(N_('Solution'))}{NEW_CELL}"
     if name == "solution-end":
         return NEW_CELL
     if name == "image":
@@ -122,7 +129,7 @@ def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "tab-item":
         return f"**{title}**\n\n{content}"
     if name == "exercise":
-        return f"### Exercise\n\n{content}"
+        return f"{book.heading(N_('Exercise'))}\n\n{content}"
     if name == "admonition":
         quotation = f"**{title}**\n\n{content}".split("\n")
         return "\n".join(f"> {line}".rstrip() for line in quotation)

@@ -15,7 +15,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from flit_core.wheel import make_wheel_in
-from plain_markdown import NEW_CELL, SOLUTION, Book, plain
+from messages import catalogue, translate_cell
+from plain_markdown import NEW_CELL, Book, plain
 from without_solutions import cut
 
 FOLDER = "standalone"  # in the HTML
@@ -73,7 +74,7 @@ def standalone(cells: list[dict], setup: str, book: Book) -> dict:
     Its first code cell, the set-up, becomes `setup`. Code that the book folds is folded here too,
     and so are solutions.
     """
-    made, folded = [], []
+    made, folded, solution = [], [], book.heading("Solution")
     for cell in cells:
         if cell["cell_type"] == "markdown":
             texts = plain("".join(cell["source"]), book).split(NEW_CELL)
@@ -81,8 +82,8 @@ def standalone(cells: list[dict], setup: str, book: Book) -> dict:
                 if not text:
                     continue
                 name = f"{cell['id']}-{number}" if len(texts) > 1 else cell["id"]
-                made.append(_markdown_cell(name, text))
-                folded += [name] * (text == SOLUTION)
+                made.append(_markdown_cell(name, text, text == solution))
+                folded += [name] * (text == solution)
             continue
         tags = cell["metadata"].get("tags", [])
         is_first = all(one["cell_type"] != "code" for one in made)
@@ -105,20 +106,24 @@ def standalone(cells: list[dict], setup: str, book: Book) -> dict:
     return {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
-def _markdown_cell(name: str, text: str) -> dict:
-    """Return a Markdown cell; Colab and JupyterLab fold what follows the heading of a solution."""
-    metadata = {"id": name, "jp-MarkdownHeadingCollapsed": True} if text == SOLUTION else {}
+def _markdown_cell(name: str, text: str, is_folded: bool) -> dict:
+    """Return a Markdown cell; Colab and JupyterLab fold what follows a folded heading."""
+    metadata = {"id": name, "jp-MarkdownHeadingCollapsed": True} if is_folded else {}
     return {"cell_type": "markdown", "id": name, "metadata": metadata, "source": text}
 
 
-def write(root: Path, chapters: Iterable[Path], out: Path, hide=False, book_url="") -> None:
+def write(
+    root: Path, chapters: Iterable[Path], out: Path, hide=False, book_url="", language="en"
+) -> None:
     """Write the standalone notebook of each chapter into the folder `out`, which is emptied."""
-    setup, book = setup_source(*library_wheel(root)), Book.read(root / "book", book_url)
+    setup, book = setup_source(*library_wheel(root)), Book.read(root / "book", book_url, language)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for chapter in chapters:
         cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
-        nb = standalone(cut(cells) if hide else cells, setup, book)
+        to = catalogue(language, f"book/{chapter.stem}")
+        cells = [translate_cell(cell, to) for cell in (cut(cells) if hide else cells)]
+        nb = standalone(cells, setup, book)
         text = json.dumps(nb, ensure_ascii=False, indent=1)
         (out / chapter.name).write_text(text + "\n", encoding="utf-8")
 
@@ -130,15 +135,15 @@ def is_chapter(app, docname: str) -> bool:
 
 def add_button(app, pagename, templatename, context, doctree):
     """Put "Run it yourself" into the header, and let the download button lead there too."""
-    url = None
+    url, _ = None, catalogue(app.config.language, "extensions")
     if is_chapter(app, pagename):
         url = f"{context['pathto'](FOLDER, 1)}/{Path(pagename).name}.ipynb"
         button = {
             "type": "link",
             "url": url,
-            "text": "Run it yourself",
+            "text": _("Run it yourself"),
             "icon": "fas fa-play",
-            "tooltip": "Download this chapter as one notebook that runs alone, in Colab or Jupyter",
+            "tooltip": _("Download this chapter as a notebook that runs alone, in Colab or Jupyter"),
             "label": "run-button",
         }
         context["header_buttons"].insert(0, button)
@@ -162,7 +167,7 @@ def finish(app, exception):
         ]
         root, out = Path(app.srcdir), Path(app.outdir) / FOLDER
         book_url = app.config.html_baseurl and f"{app.config.html_baseurl.rstrip('/')}/book"
-        write(root, chapters, out, app.config.hide_solutions, book_url)
+        write(root, chapters, out, app.config.hide_solutions, book_url, app.config.language)
 
 
 def setup(app):
