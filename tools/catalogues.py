@@ -43,7 +43,9 @@ SPACING = {
     "no space beside Latin": rf"[{HAN}][A-Za-z0-9`$]|[A-Za-z0-9%`$][{HAN}]",
     "needless space": rf"[{HAN}] +[{HAN}]| +[，。；：？！、）”]|[，。；：？！、（“] +",
 }
-TRADITIONAL = set("這個們來時對會說國學為過還後麼開關實樣數據陣評測試驗證訓練誤電戶項網編碼層權習從與於讀")
+TRADITIONAL = set(
+    "這個們來時對會說國學為過還後麼開關實樣數據陣評測試驗證訓練誤電戶項網編碼層權習從與於讀"
+)
 
 
 def pages() -> list[Path]:
@@ -78,7 +80,9 @@ def wanted(page: Path) -> dict[str, str]:
     The folder of the extensions counts as a page; its messages stand in `_()` or `N_()`.
     """
     if page == EXTENSIONS:
-        found = extract_from_dir(page, keywords={"_": None, "N_": None}, method_map=[("*.py", "python")])
+        found = extract_from_dir(
+            page, keywords={"_": None, "N_": None}, method_map=[("*.py", "python")]
+        )
         return {message: file for file, _, message, *_ in found}
     found = messages_of_page(page)
     if page.stem == "index":
@@ -87,8 +91,8 @@ def wanted(page: Path) -> dict[str, str]:
     return {
         message: cell
         for message, cell in found.items()
-        if re.search(r"[A-Za-z]{2}", kept(message)[1]) and not is_chinese(message)
-        or message == "中文要点"
+        if message == "中文要点"
+        or (re.search(r"[A-Za-z]{2}", kept(message)[1]) and not is_chinese(message))
     }
 
 
@@ -109,7 +113,9 @@ def update(page: Path) -> None:
     for message in catalog:
         message.flags.discard("python-brace-format")  # formulas have braces
     with path_of(page).open("wb") as file:
-        write_po(file, catalog, width=0, omit_header=True, ignore_obsolete=True, include_previous=True)
+        write_po(
+            file, catalog, width=0, omit_header=True, ignore_obsolete=True, include_previous=True
+        )
 
 
 def glossary() -> dict[str, str]:

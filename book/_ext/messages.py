@@ -6,7 +6,7 @@ Markdown parser, so the catalogue of a page also translates its standalone noteb
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def translated(text: str, to: Callable[[str], str]) -> str:
             lines[start], column[start] = head + rest, len(head)
             removed.update(range(start + 1, start + 1 + len(others)))
         elif token.type.endswith("fence") and (found := DIRECTIVE.match(token.info)):
-            start, end = token.map
+            start = token.map[0]
             if found[1] in TITLED and found[2]:
                 head = lines[start].removesuffix(found[2])
                 lines[start] = head + to(found[2])
@@ -120,7 +120,7 @@ def messages(text: str) -> list[str]:
 
 
 def translate_cell(cell: dict, to: Callable[[str], str]) -> dict:
-    """Return a cell of a notebook with its text, its caption and its alternative text translated."""
+    """Return a cell of a notebook with its text, caption and alternative text translated."""
     if cell["cell_type"] == "markdown":
         return {**cell, "source": translated("".join(cell["source"]), to)}
     shown = dict(cell["metadata"].get("mystnb", {}))

@@ -37,12 +37,13 @@ def run_times(text, _):
     head = [line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("# ")]
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     total = sum(float(row["seconds"]) for row in rows)
+    chapter, seconds, every, environment = _("chapter"), _("seconds"), _("all"), _("environment")
     return "\n".join(
         [
-            f"| {_('chapter')} | {_('seconds')} |\n|---|---:|",
+            f"| {chapter} | {seconds} |\n|---|---:|",
             *(f"| {{doc}}`{row['chapter']}` | {float(row['seconds']):.0f} |" for row in rows),
-            f"| **{_('all {number}').format(number=len(rows))}** | **{total:.0f}** |",
-            f"\n| {_('environment')} | |\n|---|---|",
+            f"| **{every} {len(rows)}** | **{total:.0f}** |",
+            f"\n| {environment} | |\n|---|---|",
             *(f"| {name} | {value} |" for name, value in head),
         ]
     )

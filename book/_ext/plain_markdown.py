@@ -18,6 +18,7 @@ from messages import N_, catalogue
 from pybtex.database import Entry, parse_file
 
 NEW_CELL = "\f"  # marks the beginning of a cell
+EXERCISE, SOLUTION = N_("Exercise"), N_("Solution")
 PARSER = MarkdownIt("commonmark").use(colon_fence_plugin)
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
@@ -115,7 +116,7 @@ def _role(name: str, content: str, book: Book) -> str:
 
 def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "solution-start":
-        return f"{NEW_CELL}{book.heading(N_('Solution'))}{NEW_CELL}"
+        return f"{NEW_CELL}{book.heading(SOLUTION)}{NEW_CELL}"
     if name == "solution-end":
         return NEW_CELL
     if name == "image":
@@ -129,7 +130,7 @@ def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "tab-item":
         return f"**{title}**\n\n{content}"
     if name == "exercise":
-        return f"{book.heading(N_('Exercise'))}\n\n{content}"
+        return f"{book.heading(EXERCISE)}\n\n{content}"
     if name == "admonition":
         quotation = f"**{title}**\n\n{content}".split("\n")
         return "\n".join(f"> {line}".rstrip() for line in quotation)

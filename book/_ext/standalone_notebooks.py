@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from flit_core.wheel import make_wheel_in
 from messages import catalogue, translate_cell
-from plain_markdown import NEW_CELL, Book, plain
+from plain_markdown import NEW_CELL, SOLUTION, Book, plain
 from without_solutions import cut
 
 FOLDER = "standalone"  # in the HTML
@@ -74,7 +74,7 @@ def standalone(cells: list[dict], setup: str, book: Book) -> dict:
     Its first code cell, the set-up, becomes `setup`. Code that the book folds is folded here too,
     and so are solutions.
     """
-    made, folded, solution = [], [], book.heading("Solution")
+    made, folded, solution = [], [], book.heading(SOLUTION)
     for cell in cells:
         if cell["cell_type"] == "markdown":
             texts = plain("".join(cell["source"]), book).split(NEW_CELL)
@@ -143,7 +143,9 @@ def add_button(app, pagename, templatename, context, doctree):
             "url": url,
             "text": _("Run it yourself"),
             "icon": "fas fa-play",
-            "tooltip": _("Download this chapter as a notebook that runs alone, in Colab or Jupyter"),
+            "tooltip": _(
+                "Download this chapter as a notebook that runs alone, in Colab or Jupyter"
+            ),
             "label": "run-button",
         }
         context["header_buttons"].insert(0, button)
