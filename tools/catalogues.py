@@ -35,14 +35,16 @@ KEPT = {
     "code": re.compile(r"(?<!`)`([^`]+)`(?!`)"),
     "tag": re.compile(r"<[^>]+>"),
     "link": re.compile(r"\]\(([^)\s]+)\)"),
-    "number": re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?"),
+    "number": re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?: (?:million|万))?"),
 }
-NAME = re.compile(r"(?<![\w-])[A-Z]\w*[A-Z\d]\w*(?:-\w+)*")  # RMSE, PyTorch, MovieLens-100K
+# RMSE, PyTorch, MovieLens-100K, without the s of a plural.
+NAME = re.compile(r"(?<![\w-])[A-Z]\w*[A-Z\d](?:\w*[A-RT-Za-rt-z\d])?(?:-\w+)*")
 SPACING = {
     "half-width mark": rf"[{HAN}][,;:?!]|[,;:?!][{HAN}]|[{HAN}]\.(?!\w)",
     "no space beside Latin": rf"[{HAN}][A-Za-z0-9`$]|[A-Za-z0-9%`$][{HAN}]",
     "needless space": rf"[{HAN}] +[{HAN}]| +[，。；：？！、）”]|[，。；：？！、（“] +",
 }
+SHORT = {"epoch": "轮", "dropout": "暂退"}  # accepted beside the term of the glossary
 TRADITIONAL = set(
     "這個們來時對會說國學為過還後麼開關實樣數據陣評測試驗證訓練誤電戶項網編碼層權習從與於讀"
 )
@@ -68,10 +70,21 @@ def kept(text: str) -> tuple[dict[str, Counter], str]:
     """Return what a translation of `text` must keep, by kind, and the words without it."""
     found = {}
     for kind, pattern in KEPT.items():
-        found[kind] = Counter(match.group(match.lastindex or 0) for match in pattern.finditer(text))
+        found[kind] = Counter(
+            value(match[0]) if kind == "number" else match[match.lastindex or 0]
+            for match in pattern.finditer(text)
+        )
         text = pattern.sub("]" if kind == "link" else "\ufffc", text)
     found["name"] = Counter(set(NAME.findall(text)))
     return found, text
+
+
+def value(number: str) -> str:
+    """Return a number as it is written, but without its unit: 1.6 million is 160 万."""
+    digits, _, unit = number.partition(" ")
+    if not unit:
+        return digits
+    return f"{float(digits.replace(',', '')) * {'million': 10**6, '万': 10**4}[unit]:.0f}"
 
 
 def wanted(page: Path) -> dict[str, str]:
@@ -149,8 +162,9 @@ def faults_of(english: str, chinese: str, terms: dict[str, str]) -> Iterator[str
         yield f"shows its marks: {left}"
     for term, translation in terms.items():
         flags = re.IGNORECASE if term[0].islower() else 0
+        as_written = (translation, SHORT.get(term, term), term)
         if re.search(rf"\b{re.escape(term)}s?\b", words, flags) and not any(
-            one in han for one in (translation, term)
+            one in han for one in as_written
         ):
             yield f"term: {term} is {translation}"
     plain = re.sub(r"[*_\[\]]", "", KEPT["link"].sub("", KEPT["role"].sub("`x`", chinese)))

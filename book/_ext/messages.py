@@ -59,7 +59,7 @@ def translated(text: str, to: Callable[[str], str]) -> str:
     removed: set[int] = set()
     for token in parser().parse(text):
         if token.type == "inline" and token.map and token.content.strip():
-            start, end = token.map
+            start = token.map[0]
             first, *others = token.content.split("\n")
             message = token.content.replace("\n", " ").strip()
             if PLACEHOLDER.fullmatch(message):
