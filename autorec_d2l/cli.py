@@ -159,7 +159,7 @@ def _show(table: pd.DataFrame, titles: dict[Any, Any]) -> None:
 
 def _titles(model: custom.Model, path: Path) -> dict[Any, Any]:
     """Return the titles in a table of items, by the model's ids."""
-    table = read_table(path, ("item", "title"), ("item", "title"))
+    table = read_table(path, ("item", "title"))
     indices, titles = table.indices("item", model.items), table.columns["title"]
     table.check_complete("title")
     return {
