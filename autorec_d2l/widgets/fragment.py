@@ -43,10 +43,15 @@ class Fragment(NamedTuple):
 def assemble(name: str, fallback: str, scripts: Sequence[str], data: Any) -> Fragment:
     """Return the fragment of the template ``name``.html, its style and ``scripts``, with ``data``.
 
+    On a page in Chinese its words are those of ``name``.zh.json.
     ``fallback`` is shown where scripts do not run. ``data`` must be serializable as JSON and is
     escaped. The same arguments give the same HTML.
     """
-    parts = {"html": _read(f"{name}.html"), "css": _read("page.css") + _read(f"{name}.css")}
+    parts = {
+        "html": _read(f"{name}.html"),
+        "css": _read("page.css") + _read(f"{name}.css"),
+        "chinese": json.loads(_read(f"{name}.zh.json")),
+    }
     code = "\n".join(_read(f"{script}.js") for script in ("page", *scripts))
     digest = hashlib.sha256(json.dumps([parts, code, data]).encode()).hexdigest()
     parts |= {"key": f"{name}-{digest[:8]}", "data": data}

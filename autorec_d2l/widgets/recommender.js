@@ -24,34 +24,35 @@ class Recommender {
 
   build() {
     const box = this.$("[role=combobox]");
-    box.placeholder = `Search ${this.titles.length} films`;
+    box.placeholder = say("Search {number} films", { number: this.titles.length });
     box.setAttribute("aria-label", box.placeholder);
     const option = (item) => {
       const stars = this.ratings.get(item);
-      return { item, text: this.titles[item] + (stars ? ` · you: ${stars} ★` : "") };
+      return { item, text: this.titles[item] + (stars ? say(" · you: {stars} ★", { stars }) : "") };
     };
     combobox(box, this.$("#found"),
       (query) => find(this.names, this.counts, query, NUM_OPTIONS).map(option),
       (item) => this.add(item));
     for (const { name, ratings } of this.examples) {
-      const chip = create("button", { type: "button" }, name);
+      const chip = create("button", { type: "button" }, say(name));
       chip.addEventListener("click", () => this.set(ratings));
       this.$(".chips").append(chip);
     }
-    const clear = create("button", { type: "button", class: "clear" }, "Clear");
+    const clear = create("button", { type: "button", class: "clear" }, say("Clear"));
     clear.addEventListener("click", () => { this.set([]); box.focus(); });
     this.$(".chips").append(clear);
     for (const least of LEAST.filter((least) => this.count(least) >= NUM_TITLES)) {
-      this.$(".least").append(create("option", { value: least }, `${least} ratings`));
+      this.$(".least").append(create("option", { value: least },
+        say("{number} ratings", { number: least })));
     }
     this.$(".order").addEventListener("change", () => { this.hasChosenOrder = true; });
     for (const name of [".order", ".least"]) {
       this.$(name).addEventListener("change", () => this.update());
     }
     const size = Math.round((2 * this.titles.length * this.network.numHidden) / 1000);
-    this.$(".foot").textContent = `An AutoRec with ${this.network.numHidden} hidden units reads `
-      + `your ratings and completes your row: ${size} kB of weights, no server. Nothing that you `
-      + "do here leaves this page.";
+    this.$(".foot").textContent = say("An AutoRec with {units} hidden units reads your ratings and "
+      + "completes your row: {size} kB of weights, no server. Nothing that you do here leaves this "
+      + "page.", { units: this.network.numHidden, size });
   }
 
   count(least) {
@@ -98,7 +99,7 @@ class Recommender {
     const inputs = [];
     for (let value = 1; value <= 5; value++) {
       const input = create("input", { type: "radio", name: `film-${item}`, value,
-        "aria-label": value === 1 ? "1 star" : `${value} stars` });
+        "aria-label": say(value === 1 ? "1 star" : "{value} stars", { value }) });
       input.checked = value === stars;
       input.addEventListener("change", () => this.rate(item, value));
       inputs.push(input);
@@ -106,7 +107,8 @@ class Recommender {
         create("span", { "aria-hidden": "true" }, "★")));
     }
     const remove = create("button",
-      { type: "button", class: "remove", "aria-label": `Remove ${this.titles[item]}` }, "✕");
+      { type: "button", class: "remove",
+        "aria-label": say("Remove {title}", { title: this.titles[item] }) }, "✕");
     remove.addEventListener("click", () => this.remove(item));
     group.addEventListener("keydown", (event) => {
       if (!/^[1-5]$/.test(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -140,10 +142,11 @@ class Recommender {
     const number = [...this.ratings.values()].filter(Boolean).length;
     // By stars many lists look alike; what the ratings changed is what the network has understood.
     if (!this.hasChosenOrder) this.$(".order").value = number ? "lift" : "stars";
-    const ratings = `${number} rating${number > 1 ? "s" : ""}`;
+    const ratings = say(number > 1 ? "{number} ratings" : "1 rating", { number });
     const isLift = this.$(".order").value === "lift";
-    this.$(".answer .title").textContent = !number ? "Everybody’s top ten, until you rate"
-      : isLift ? `Raised most by your ${ratings}` : `Your top ten, from ${ratings}`;
+    this.$(".answer .title").textContent = !number ? say("Everybody’s top ten, until you rate")
+      : isLift ? say("Raised most by your {ratings}", { ratings })
+        : say("Your top ten, from {ratings}", { ratings });
     this.$(".because").hidden = number === 0;
     const list = this.$(".top");
     const before = new Map([...list.children].map((li) =>
@@ -161,7 +164,7 @@ class Recommender {
       create("span", { class: "why" }, this.why(reasons)));
     const moved = reasons.length ? [create("span", { class: "moved" }, signed(lift))] : [];
     const rate = create("button", { type: "button", class: "rate",
-      "aria-label": `Rate ${this.titles[item]} yourself` }, "☆");
+      "aria-label": say("Rate {title} yourself", { title: this.titles[item] }) }, "☆");
     rate.addEventListener("click", () => this.add(item));
     return create("li", { "data-item": item },
       create("span", { class: "place", "aria-hidden": "true" }, String(place)), film,
@@ -191,7 +194,8 @@ class Recommender {
 
   say(top) {
     const words = top.slice(0, 3).map(({ item, stars }) =>
-      `${this.titles[item]}, ${Math.min(5, stars).toFixed(1)} stars`);
+      say("{title}, {value} stars",
+        { title: this.titles[item], value: Math.min(5, stars).toFixed(1) }));
     this.$(".status").textContent = `${this.$(".answer .title").textContent}: ${words.join("; ")}`;
   }
 }

@@ -46,7 +46,7 @@ class Training {
     this.$(".one").addEventListener("click", () => {
       this.pause();
       this.step(1);
-      this.say(`After ${this.net.steps} steps`);
+      this.say(say("After {steps} steps", this.net));
       this.draw();
     });
     this.$(".reset").addEventListener("click", () => this.reset());
@@ -89,8 +89,8 @@ class Training {
       decoder: decoder.map((row) => row.slice(0, m)), decoderBias }, seeded(1));
     this.curve = [this.measure()];
     this.marks = [];
-    this.$(".start").textContent = "Train";
-    this.say("Not trained yet");
+    this.$(".start").textContent = say("Train");
+    this.say(say("Not trained yet"));
     this.draw();
   }
 
@@ -100,7 +100,7 @@ class Training {
     const others = this.marks.filter((mark) => mark.name !== name || mark.at !== at);
     const isBack = others.length < this.marks.length;
     this.marks = others;
-    const text = (this.$(`.${name}`).checked ? "" : "no ") + name;
+    const text = say((this.$(`.${name}`).checked ? "" : "no ") + name);
     if (at > 0 && !isBack) this.marks.push({ name, at, text });
     this.drawCurve();
   }
@@ -121,8 +121,8 @@ class Training {
   start() {
     this.running = true;
     this.end = this.net.steps + this.numSteps;
-    this.$(".start").textContent = "Pause";
-    this.say("Training");
+    this.$(".start").textContent = say("Pause");
+    this.say(say("Training"));
     if (isStill()) this.step(this.numSteps); // nothing moves: only the result is shown
     this.frame();
   }
@@ -131,8 +131,9 @@ class Training {
     if (this.net.steps >= this.end) {
       this.pause();
       const { rmse, mean } = this.curve.at(-1);
-      this.say(`Stopped after ${this.net.steps} steps: `, `error ${fixed(rmse, 2)} stars, mean `
-        + `prediction in the empty cells ${fixed(mean, 2)} stars. `, "to go on, train again");
+      this.say(say("Stopped after {steps} steps: ", this.net),
+        say("error {rmse} stars, mean prediction in the empty cells {mean} stars. ",
+          { rmse: fixed(rmse, 2), mean: fixed(mean, 2) }), say("to go on, train again"));
     } else {
       this.step(1);
       this.next = requestAnimationFrame(() => this.frame());
@@ -142,9 +143,9 @@ class Training {
 
   pause() {
     cancelAnimationFrame(this.next);
-    if (this.running) this.say(`Paused after ${this.net.steps} steps`);
+    if (this.running) this.say(say("Paused after {steps} steps", this.net));
     this.running = false;
-    this.$(".start").textContent = this.net?.steps ? "Train on" : "Train";
+    this.$(".start").textContent = say(this.net?.steps ? "Train on" : "Train");
   }
 
   predictions() { // (num_films, num_users)
@@ -167,8 +168,9 @@ class Training {
       small.textContent = fixed(guess, 1);
       cell.dataset.given = stars;
       cell.style.setProperty("--shade", 0.4 * Math.min(1, Math.max(0, guess / HIGHEST)));
+      const state = stars ? "given {stars}, predicted {guess}" : "empty, predicted {guess}";
       cell.setAttribute("aria-label", `${this.films[i]}, ${this.users[u]}: `
-        + `${stars ? `given ${stars}` : "empty"}, predicted ${fixed(guess, 1)}`);
+        + say(state, { stars, guess: fixed(guess, 1) }));
     }));
     this.drawCurve();
   }
@@ -183,15 +185,15 @@ class Training {
       const points = this.curve.map((now, step) => `${x(step).toFixed(1)},${y(now[value]).toFixed(1)}`);
       this.$(`polyline.${name}`).setAttribute("points", points.join(" "));
       const now = this.curve.at(-1)[value];
-      this.$(`.legend .${value}`).textContent = Number.isFinite(now) ? fixed(now, 2) : "none";
+      this.$(`.legend .${value}`).textContent = Number.isFinite(now) ? fixed(now, 2) : say("none");
     }
     this.$(".marks").replaceChildren(...this.marks.flatMap(({ at, text }, i) => [
       svg("line", { class: "mark", x1: x(at), x2: x(at), y1: y(HIGHEST), y2: y(0) }),
       svg("text", { class: "mark", y: y(HIGHEST) + 10 + 12 * (i % 3),
         ...(at < last / 2 ? { x: x(at) + 4 } : { x: x(at) - 4, "text-anchor": "end" }) }, text)]));
-    const moved = this.marks.map(({ at, text }) => `; ${text} from step ${at}`);
+    const moved = this.marks.map(({ at, text }) => say("; {text} from step {at}", { text, at }));
     this.$("#curve").textContent =
-      `Learning curve over ${this.net.steps} steps, 0 to 5 stars${moved.join("")}`;
+      say("Learning curve over {steps} steps, 0 to 5 stars", this.net) + moved.join("");
   }
 
   // Say how it stands; `more` is for screen readers, which cannot see the curve.
@@ -222,8 +224,9 @@ function axes(x, y, last) {
     { x: x(part * last), y: PLOT.top + PLOT.height + 15, "text-anchor": "middle" },
     Math.round(part * last)));
   const names = [
-    svg("text", { x: x(last / 2), y: 188, "text-anchor": "middle" }, "steps"),
-    svg("text", { x: -y(2.5), y: 11, "text-anchor": "middle", transform: "rotate(-90)" }, "stars")];
+    svg("text", { x: x(last / 2), y: 188, "text-anchor": "middle" }, say("steps")),
+    svg("text", { x: -y(2.5), y: 11, "text-anchor": "middle", transform: "rotate(-90)" },
+      say("stars"))];
   return [...lines, ...numbers, ...names];
 }
 
