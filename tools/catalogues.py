@@ -44,6 +44,7 @@ SPACING = {
     "no space beside Latin": rf"[{HAN}][A-Za-z0-9`$]|[A-Za-z0-9%`$][{HAN}]",
     "needless space": rf"[{HAN}] +[{HAN}]| +[，。；：？！、）”]|[，。；：？！、（“] +",
 }
+TERM = re.compile(rf"^(\w[^\n(|]*) \(([^\n)]*[{HAN}])\)$", re.MULTILINE)  # in the glossary
 SHORT = {"epoch": "轮", "dropout": "暂退"}  # accepted beside the term of the glossary
 TRADITIONAL = set(
     "這個們來時對會說國學為過還後麼開關實樣數據陣評測試驗證訓練誤電戶項網編碼層權習從與於讀"
@@ -61,9 +62,10 @@ def path_of(page: Path) -> Path:
     return LOCALE / ("extensions.po" if page == EXTENSIONS else f"book/{page.stem}.po")
 
 
-def is_chinese(text: str) -> bool:
-    """Return whether a message of the English page is Chinese already."""
-    return 4 * len(re.findall(f"[{HAN}]", text)) > len(text)
+def is_english(words: str) -> bool:
+    """Return whether a message has English words; some of the English pages are Chinese."""
+    is_chinese = 4 * len(re.findall(f"[{HAN}]", words)) > len(words)
+    return not is_chinese and bool(re.search("[A-Za-z]{2}", words))
 
 
 def kept(text: str) -> tuple[dict[str, Counter], str]:
@@ -104,8 +106,7 @@ def wanted(page: Path) -> dict[str, str]:
     return {
         message: cell
         for message, cell in found.items()
-        if message == "中文要点"
-        or (re.search(r"[A-Za-z]{2}", kept(message)[1]) and not is_chinese(message))
+        if message == "中文要点" or TERM.match(message) or is_english(kept(message)[1])
     }
 
 
@@ -133,8 +134,7 @@ def update(page: Path) -> None:
 
 def glossary() -> dict[str, str]:
     """Return the English terms of the glossary and their Chinese."""
-    text = (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
-    return dict(re.findall(r"^(\w[^\n(|]*) \(([^\n)]*)\)$", text, re.MULTILINE))
+    return dict(TERM.findall((ROOT / "book" / "notation.md").read_text(encoding="utf-8")))
 
 
 def marks_left(text: str) -> list[str]:
@@ -147,7 +147,7 @@ def faults_of(english: str, chinese: str, terms: dict[str, str]) -> Iterator[str
     """Yield what is wrong with a translation."""
     (of_english, words), (of_chinese, han) = kept(english), kept(chinese)
     if not re.search(f"[{HAN}]", chinese):
-        if re.search("[a-z]{3}", words) and english == chinese:
+        if re.search("[a-z]{3}", NAME.sub("", words)):
             yield "not translated"
         return
     for kind, must in of_english.items():
@@ -167,7 +167,7 @@ def faults_of(english: str, chinese: str, terms: dict[str, str]) -> Iterator[str
             one in han for one in as_written
         ):
             yield f"term: {term} is {translation}"
-    plain = re.sub(r"[*_\[\]]", "", KEPT["link"].sub("", KEPT["role"].sub("`x`", chinese)))
+    plain = re.sub("[*_]", "", KEPT["link"].sub("]", KEPT["role"].sub("`x`", chinese)))
     for fault, pattern in SPACING.items():
         if found := re.search(pattern, plain):
             yield f"{fault}: {plain[max(0, found.start() - 6) : found.end() + 6]}"
