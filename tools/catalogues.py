@@ -125,6 +125,7 @@ def update(page: Path) -> None:
         template.add(message, auto_comments=[cell] if cell else [])
     catalog.update(template)
     for message in catalog:
+        message.user_comments = []  # the former message of a sentence that was mended
         message.flags.discard("python-brace-format")  # formulas have braces
     with path_of(page).open("wb") as file:
         write_po(
@@ -174,7 +175,7 @@ def faults_of(english: str, chinese: str, terms: dict[str, str]) -> Iterator[str
     if found := TRADITIONAL & set(chinese):
         yield f"traditional characters: {''.join(sorted(found))}"
     length, of = (len(re.sub(r"\s", "", text)) for text in (han, words))
-    if of > 80 and not 0.2 < length / of < 0.75:
+    if of > 40 and not 0.2 < length / of < 0.75:
         yield f"length: {length} characters for {of}"
 
 
