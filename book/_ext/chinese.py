@@ -31,7 +31,6 @@ SETTINGS = {
     "project": TITLE,
     "html_title": TITLE,
     "author": "autorec_d2l 作者",
-    "html_css_files": ["book.css", "zh.css"],
 }
 HAN = re.compile("[\u4e00-\u9fff]+")
 # The browser cuts a query as `ChineseSearch.split` cuts the pages.
