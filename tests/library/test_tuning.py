@@ -21,7 +21,11 @@ class Model:
     def __init__(self, is_solved=False):
         self.fits, self.asked, self.is_solved = [], [], is_solved
 
-    def __call__(self, train_data, held_out, sizes, num_epochs, seed, stars=3.0, best=2):
+    def __call__(
+        self, train_data, held_out, sizes, num_epochs, seed, stars=3.0, best=2, fail=False
+    ):
+        if fail:
+            raise FloatingPointError("the loss is not finite")
         self.fits.append((train_data, held_out, num_epochs, seed, stars))
 
         def predict(table):
@@ -109,6 +113,15 @@ def test_one_trial_with_open_epochs_has_them_chosen(parts):
     outcome = experiments.tune_and_test(Model(), [{}], parts, 10)
     assert outcome.choice.num_epochs == 2
     assert len(outcome.choice.tried) == 1
+
+
+def test_a_diverging_trial_is_left_out_and_it_raises_if_all_diverge(parts):
+    diverges = {"stars": -50.0, "fail": True}
+    choice = experiments.tune(Model(), [diverges, {"best": 4}, {"stars": 5.0}], parts, 5)
+    assert (choice.trial, choice.num_epochs) == ({"best": 4}, 4)
+    assert choice.tried["valid_rmse"].isna().tolist() == [True, False, False]
+    with pytest.raises(FloatingPointError, match="every trial diverges"):
+        experiments.tune(Model(), [diverges, diverges], parts, 5)
 
 
 def test_models_with_a_closed_form_are_evaluated_by_their_predictions(parts):
