@@ -21,11 +21,11 @@ from autorec_d2l.evaluation import evaluator_mf
 from autorec_d2l.training.callbacks import Callback, Run
 from autorec_d2l.training.distributed import (
     all_reduce_sum,
-    device_list,
     from_first_process,
     parallelize,
     rank_and_world_size,
     shard,
+    try_all_gpus,
 )
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
@@ -96,7 +96,7 @@ def train_recsys_rating(
     """
     num_epochs = check_integer(num_epochs, "num_epochs")
     check_trainer(net, trainer)
-    devices = device_list(devices)
+    devices = devices or try_all_gpus()
     parallel_net = parallelize(net, devices)
     run = Run(net, trainer, train_iter, test_iter, inter_mat, num_epochs, devices, callbacks)
     for callback in callbacks:
