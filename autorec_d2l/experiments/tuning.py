@@ -56,7 +56,6 @@ class Choice(NamedTuple):
     num_epochs: int
     valid_rmse: float  # of the chosen trial in stars, unclipped; NaN if there was nothing to choose
     tried: pd.DataFrame  # a row per trial: settings (JSON), epochs, valid_rmse (NaN: diverged)
-    valid_stars: torch.Tensor | None = None  # of the chosen trial, if evaluated only at its end
 
 
 def tune(
@@ -81,17 +80,16 @@ def tune(
         trial, nothing = trials[0] if trials else {}, pd.DataFrame(columns=columns)
         return Choice(trial, int(trial.get("num_epochs", num_epochs)), math.nan, nothing)
     results = [_try(fit, trial, parts, num_epochs, seed, settings) for trial in trials]
-    rows = [(as_json(trial), *result[:2]) for trial, result in zip(trials, results, strict=True)]
+    rows = [(as_json(trial), *result) for trial, result in zip(trials, results, strict=True)]
     tried = pd.DataFrame(rows, columns=columns)
     if tried["valid_rmse"].isna().all():
         raise FloatingPointError(f"every trial diverges: lower the learning rates\n{tried}")
     best = int(tried["valid_rmse"].idxmin())
-    epochs, rmse, stars = results[best]
-    return Choice(trials[best], epochs, rmse, tried, stars)
+    return Choice(trials[best], *results[best], tried)
 
 
-def _try(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float, Any]:
-    """Return a trial's epochs, its validation RMSE (NaN if it diverges), and its predictions."""
+def _try(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float]:
+    """Return a trial's epochs and its validation RMSE (NaN if it diverges)."""
     is_open = "num_epochs" not in trial and num_epochs > 0
     trial = dict(trial)
     epochs = int(trial.pop("num_epochs", num_epochs))
@@ -100,11 +98,10 @@ def _try(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float, Any
         model = fit(parts.fit_data, held_out, parts.sizes, epochs, seed, **settings, **trial)
         if is_open and len(model.history):  # it was evaluated after each epoch
             curve = model.history["test_rmse"]
-            return int(curve.idxmin()), float(curve.min()), None
-        stars = model.predict(parts.valid_data)
-        return epochs, score(stars, parts.valid_data)["rmse"], stars
+            return int(curve.idxmin()), float(curve.min())
+        return epochs, score(model.predict(parts.valid_data), parts.valid_data)["rmse"]
     except FloatingPointError:
-        return epochs, math.nan, None
+        return epochs, math.nan
 
 
 def refit(
@@ -162,8 +159,8 @@ def tune_and_test(
         ``tune_and_test(fit_mf, [{"wd": 1e-5}, {"wd": 1e-4}], split_parts(ratings), 30).test_rmse``
     """
     choice = tune(fit, trials, parts, num_epochs, int(seed), **settings)
-    valid_stars = choice.valid_stars
-    if with_valid and valid_stars is None:
+    valid_stars = None
+    if with_valid:
         model = refit(fit, choice, parts.fit_data, parts.sizes, int(seed), **settings)
         valid_stars = model.predict(parts.valid_data)
     start = time.process_time()

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from autorec_d2l.data.loaders import batches_for
-from autorec_d2l.data.validation import check_integer, check_trainer
+from autorec_d2l.data.validation import check_integer, check_shapes, check_trainer
 from autorec_d2l.evaluation import evaluator as evaluator_autorec
 from autorec_d2l.evaluation import evaluator_mf
 from autorec_d2l.training.callbacks import Callback, Run
@@ -153,15 +153,6 @@ def train_epoch(
         sums.append(batch_sums(batch_loss, predictions, target))
         num_cells += batch[-1].numel()
     return summarize(sums, num_cells, start)
-
-
-def check_shapes(predictions: torch.Tensor, target: torch.Tensor) -> None:
-    """Raise ``ValueError`` for shapes that differ: torch would broadcast them."""
-    if predictions.shape != target.shape:
-        raise ValueError(
-            f"the network predicts {tuple(predictions.shape)}, but the target, the last tensor of "
-            f"a batch, is {tuple(target.shape)}"
-        )
 
 
 def gradient_weight(target: torch.Tensor, batch: Sequence[torch.Tensor]) -> float:
