@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
 from provenance import options_of, write_results
+from tuning import tune_and_test
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -66,9 +67,7 @@ def run_sweep(parts, split, models, num_epochs, trials=()):
     rows = []
     for label, model in models.items():
         settings = {"fit": experiments.fit_autorec, **model}
-        outcome = experiments.tune_and_test(
-            parts=parts, num_epochs=num_epochs, seed=split, **settings
-        )
+        outcome = tune_and_test(parts=parts, num_epochs=num_epochs, seed=split, **settings)
         on_train = experiments.score(outcome.model.predict(parts.train_data), parts.train_data)
         rows.append(
             {

@@ -11,6 +11,7 @@ from autorec_d2l.experiments.results import as_json
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from exercises import read_settings, run_sweep
+from tuning import tune_and_test
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +49,7 @@ def test_a_row_is_the_outcome_of_the_protocol(ratings):
     parts = experiments.split_parts(ratings, split=3)
     bias = {"fit": experiments.fit_biases}
     table = run_sweep(parts, 3, {"a": bias, "b": {**bias, "trials": TRIALS[::-1]}}, 0, TRIALS)
-    outcome = experiments.tune_and_test(experiments.fit_biases, TRIALS, parts)
+    outcome = tune_and_test(experiments.fit_biases, TRIALS, parts)
     for row in table.itertuples():
         assert (row.split, row.trials, row.parameters) == (3, 2, 1 + 12 + 15)
         assert row.chosen == as_json(outcome.choice.trial)
