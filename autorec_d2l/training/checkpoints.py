@@ -72,10 +72,11 @@ class Checkpoint(Callback):
                 f"{self.path} belongs to another run: there {state['run_id']}, here {self.run_id}; "
                 "choose another file, or delete this one to start anew"
             )
-        if len(state["history"]) > run.num_epochs:
-            raise ValueError(
-                f"{self.path} holds {len(state['history'])} epochs, num_epochs is {run.num_epochs}"
-            )
+        epochs = len(state["history"])
+        if epochs != from_first_process(epochs):
+            raise ValueError(f"the processes must share one file {self.path}, not one each")
+        if epochs > run.num_epochs:
+            raise ValueError(f"{self.path} holds {epochs} epochs, num_epochs is {run.num_epochs}")
         for name, part in self._parts(run).items():
             part.load_state_dict(state["parts"][name])
         run.history = state["history"]

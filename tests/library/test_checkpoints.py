@@ -228,10 +228,13 @@ def test_a_path_that_cannot_be_written_is_refused_before_training(tmp_path):
         train(run, callbacks=[d2l.Checkpoint(tmp_path / "run.pt"), d2l.EarlyStopping(1)])
 
 
-def test_a_file_that_only_the_first_process_sees_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "from_first_process", lambda value: 0.0)  # the first sees it
+def test_processes_that_do_not_share_one_file_are_refused(tmp_path, monkeypatch):
+    train_with(tmp_path / "own.pt", autorec(), 2)
+    monkeypatch.setattr(checkpoints, "from_first_process", lambda value: 0.0)  # it sees 0 epochs
     with pytest.raises(FileNotFoundError, match=r"run\.pt"):
         train_with(tmp_path / "run.pt", autorec() | {"loss": None})
+    with pytest.raises(ValueError, match=r"the processes must share one file .*own\.pt"):
+        train_with(tmp_path / "own.pt", autorec())
 
 
 def test_a_state_that_cannot_be_saved_or_read_is_refused_before_training(tmp_path):
