@@ -157,7 +157,7 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     if not lines:
         raise ValueError(f"{path} is empty")
     if re.search(r"\A[{\[]|[\0-\x08]", "".join(lines)):
-        raise ValueError(f"{path} is JSON, an archive or the like, not a table: save it as CSV")
+        raise ValueError(f"{path} is an archive or the like, or JSON, not a table: save it as CSV")
     return lines
 
 
