@@ -4,8 +4,8 @@
     .venv/bin/python tools/execute_notebooks.py [book/mf.ipynb ...]    default: all chapters
     .venv/bin/python tools/execute_notebooks.py --form [...]    only format them, keep the outputs
 
-A new repository URL in pyproject.toml needs only `--form`. A second run changes nothing. If a
-chapter fails, its file stays as it was.
+A new repository URL in pyproject.toml needs only `--form`. A second run changes nothing. The first
+chapter that fails ends it, and its file stays as it was.
 """
 
 import argparse
@@ -17,11 +17,10 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from book_frame import project_urls  # noqa: E402
+from book_frame import KERNEL, project_urls  # noqa: E402
 
 # `%pip` does not stop the notebook when pip fails: the import of the next cell does.
 SETUP = """\
@@ -66,10 +65,7 @@ def canonical(nb):
         cell.source = setup_source(project_urls(ROOT).get("Repository"))
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
-    nb.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    nb.metadata = nbformat.from_dict(KERNEL)
     return nb
 
 
@@ -88,39 +84,29 @@ def execute(nb, folder):
     ).execute()
 
 
-def store(path):
-    """Execute one chapter and replace its file after the last cell."""
+def store(path, is_executed):
+    """Execute a chapter or keep its outputs, and replace its file when all is done."""
     nb = canonical(nbformat.read(path, as_version=4))
-    execute(nb, path.parent)
+    if is_executed:
+        execute(nb, path.parent)
+        nb = canonical(nb)
     new = path.with_suffix(".ipynb.new")
-    nbformat.write(canonical(nb), new)
+    nbformat.write(nb, new)
     os.replace(new, path)
 
 
-def form(path):
-    """Bring a chapter into canonical form, with the outputs that it has."""
-    old = path.read_text(encoding="utf-8")
-    new = nbformat.writes(canonical(nbformat.reads(old, as_version=4))).rstrip() + "\n"
-    path.write_text(new, encoding="utf-8")
-
-
 def main():
-    """Store or format each chapter; return 1 if one failed."""
+    """Store the chapters; the first one that fails ends it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: book/*.ipynb")
     parser.add_argument("--form", action="store_true", help="format without executing")
     args = parser.parse_args()
-    failed = False
     for path in args.notebooks or sorted((ROOT / "book").glob("*.ipynb")):
         start = time.perf_counter()
-        try:
-            (form if args.form else store)(path)
-            print(f"{path.name}: stored in {time.perf_counter() - start:.1f} s", flush=True)
-        except CellExecutionError as error:
-            print(f"{path.name}: FAILED, the file stays as it was\n{error}", flush=True)
-            failed = True
-    return failed
+        print(path.name, end=" ", flush=True)
+        store(path, is_executed=not args.form)
+        print(f"stored in {time.perf_counter() - start:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,7 +10,6 @@ The slides have headings, lists, equations, code and outputs; the prose is in th
 import re
 import shutil
 import sys
-from importlib.metadata import distribution
 from pathlib import Path
 
 import nbformat
@@ -20,7 +19,7 @@ from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from book_frame import MATHJAX  # noqa: E402
+from book_frame import MATHJAX, installed  # noqa: E402
 from plain_markdown import PARSER, Book, plain  # noqa: E402
 from without_solutions import cut  # noqa: E402
 
@@ -41,11 +40,6 @@ MathJax = {tex: {inlineMath: [['$', '$']]}, svg: {fontCache: 'none'}};
 <script src="reveal/dist/reveal.js"></script><script src="reveal/plugin/notes/notes.js"></script>
 <script>Reveal.initialize({hash: true, slideNumber: 'c/t', plugins: [RevealNotes]});</script>
 {% endblock %}""".replace("MATHJAX", MATHJAX)
-
-
-def installed(package, end):
-    """Return the path of a file of an installed package."""
-    return Path(next(f.locate() for f in distribution(package).files if str(f).endswith(end)))
 
 
 def deck(cells, book):
@@ -76,8 +70,8 @@ def main():
     """Write the slides and the scripts that they load."""
     out, book = ROOT / "_build" / "slides", Book.read(ROOT / "book")
     shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(installed("sphinx-revealjs", "_static/revealjs/LICENSE").parent, out / "reveal")
-    shutil.copy(installed("sphinx-mathjax-offline", MATHJAX), out)
+    shutil.copytree(installed("sphinx-revealjs", "revealjs/LICENSE").parent, out / "reveal")
+    shutil.copy(installed("sphinx-mathjax-offline", f"mathjax/{MATHJAX}"), out)
     exporter = SlidesExporter(
         config=Config({"TagRemovePreprocessor": {"enabled": True, "remove_input_tags": FOLDED}}),
         raw_template=PAGE,

@@ -50,23 +50,23 @@ def resolve_columns(
     fields: Sequence[object],
     table: str,
     kinds: Sequence[str],
-    required: Sequence[str],
     named: Mapping[str, Any],
     with_header: bool = True,
 ) -> dict[str, int]:
-    """Return the position, from 0, of the column of each kind; of optional kinds, if there is one.
+    """Return the position, from 0, of the column of each kind; of times, if there is one.
 
     ``named`` holds what the caller said of a kind: a name, a position, or ``False`` for a column to
     ignore. Raises ``ValueError`` for a missing column, and for two candidates.
     """
     kinds = [kind for kind in kinds if named.get(kind) is not False]
+    required = [kind for kind in kinds if kind != "timestamp"]
     if not with_header and not any(map(_is_position, named.values())):
         most = len(KINDS) if "rating" in kinds else len(fields)
         if not len(required) <= len(fields) <= most:
             raise ValueError(
                 f"{table} has no header and {len(fields)} columns: give positions, as user=0 item=1"
             )
-        return {kind: position for position, kind in enumerate(kinds) if position < len(fields)}
+        return dict(zip(kinds, range(len(fields)), strict=False))
     found = {}
     for kind in kinds:
         name = named.get(kind)

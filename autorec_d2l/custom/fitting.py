@@ -31,6 +31,7 @@ from autorec_d2l.training.distributed import threads_for, try_gpu
 
 MEMBERS = ("biases", *NETWORKS)
 NUM_EPOCHS = 30
+VALID_RATIO = 0.1  # of what the test part leaves
 MIN_BATCHES = 8  # in an epoch, where there are 32 rows for each
 LR, WD = 0.004, 2e-4  # the highest rate; decay beside half the mean of squares over the ratings
 LEAST_WEIGHT = 0.01  # a member with less is left out
@@ -41,12 +42,10 @@ def fit(
     *,
     members: Sequence[str] = MEMBERS,
     num_epochs: int = NUM_EPOCHS,
-    valid_ratio: float = 0.1,
     test_ratio: float = 0.1,
     by_time: bool = False,
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
-    device: torch.device | None = None,
     verbose: bool = True,
 ) -> Model:
     """Fit an ensemble to ratings of any scale, and test it on held-out ratings.
@@ -59,14 +58,12 @@ def fit(
         members: Some of ``biases``, ``user`` (user-based AutoRec) and ``item`` (item-based).
         num_epochs: The epochs of a network, over which its learning rate rises and falls. It is
             taken from the epoch with the lowest validation RMSE.
-        valid_ratio: The share of the ratings on which epochs and weights are chosen. It is taken
-            from what the test part leaves.
-        test_ratio: The share of the ratings for the test, which choose nothing; 0 for no test.
+        test_ratio: The share of the ratings for the test, which choose nothing; 0 for no test. A
+            tenth of what it leaves is the validation part, which chooses epochs and weights.
         by_time: Whether the latest ratings are held out, instead of random ones.
         seed: Of the splits, the weights, the batches and dropout.
         checkpoint: A file name; files that begin with it let the same call continue after an
             interruption.
-        device: The first GPU or the CPU if not given.
         verbose: Whether to show progress, with RMSE in stars from 1 to 5, and print the report.
 
     Returns:
@@ -83,14 +80,14 @@ def fit(
     """
     if not members or not set(members) <= set(MEMBERS):
         raise ValueError(f"members must be some of {', '.join(MEMBERS)}, got {members!r}")
-    columns = ["user_id", "item_id", "rating", *(["timestamp"] if by_time else [])]
-    if not set(columns) <= set(ratings.data):
-        raise ValueError("by_time needs a time for every rating")
-    data, device = _sorted(ratings.data[columns]), device or try_gpu()
+    columns = ["user_id", "item_id", "rating"]
+    if by_time:
+        columns.append("timestamp")
+        if "timestamp" not in ratings.data or ratings.data["timestamp"].isna().any():
+            raise ValueError("by_time needs a time for every rating")
+    data, device = _sorted(ratings.data[columns]), try_gpu()
     train, test = _hold_out(data, ratings.sizes, test_ratio, seed, by_time)
-    train, valid = _hold_out(train, ratings.sizes, valid_ratio, 1000 + seed, by_time)
-    if not len(valid):
-        raise ValueError("valid_ratio must be above 0: that part chooses epochs and weights")
+    train, valid = _hold_out(train, ratings.sizes, VALID_RATIO, 1000 + seed, by_time)
     num_epochs = check_integer(num_epochs, "num_epochs")
     epochs = {name: num_epochs for name in NETWORKS if name in members}
     run = {"num_epochs": num_epochs, "seed": seed, "device": device}
@@ -140,8 +137,6 @@ def _hold_out(
         return data, data[:0]
     if not by_time:
         return split_data_ml100k(data, *sizes, "random", ratio, seed)
-    if data["timestamp"].isna().any():
-        raise ValueError("by_time needs a time for every rating")
     is_late = data["timestamp"].rank(method="first") > (1 - ratio) * len(data)
     return data[~is_late], data[is_late]
 

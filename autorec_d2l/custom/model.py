@@ -96,14 +96,14 @@ class Model:
         }
         write_state(state, Path(path))
 
-    def predict(self, pairs: str | os.PathLike | pd.DataFrame, **form) -> pd.DataFrame:
+    def predict(self, pairs: str | os.PathLike | pd.DataFrame, **named) -> pd.DataFrame:
         """Return a column ``prediction`` beside ``user`` and ``item`` for each row of a table.
 
-        ``pairs`` is a file or a DataFrame with users and items; ``form`` is as in
-        :func:`read_ratings`. For a user or an item that the model does not know, the prediction is
-        that of the biases; a ``UserWarning`` says for how many.
+        ``pairs`` is a file or a DataFrame with users and items; ``named`` says which
+        columns these are, as in :func:`read_ratings`. For a user or an item that the model does not
+        know, the prediction is that of the biases; a ``UserWarning`` says for how many.
         """
-        table = read_table(pairs, ("user", "item"), ("user", "item"), **form)
+        table = read_table(pairs, ("user", "item"), **named)
         users, items = self._indices(table)
         columns = {kind: column.categories[column.codes] for kind, column in table.columns.items()}
         return pd.DataFrame(columns | {"prediction": self._predict(users, items)})
@@ -179,10 +179,9 @@ class Model:
         best["item_id"] = self.items.values[best["item_id"].to_numpy() - 1]
         return best.rename(columns={"item_id": "item"})
 
-    def evaluate(self, test: str | os.PathLike | pd.DataFrame, **form) -> dict[str, float]:
-        """Return :meth:`compare` for the ratings of a table; ``form`` is as in `read_ratings`."""
-        kinds = ("user", "item", "rating")
-        table = read_table(test, kinds, kinds, **form)
+    def evaluate(self, test: str | os.PathLike | pd.DataFrame, **named) -> dict[str, float]:
+        """Return :meth:`compare` for the ratings of a table; ``named`` is as in `predict`."""
+        table = read_table(test, ("user", "item", "rating"), **named)
         return self.compare(*self._indices(table), table.numbers("rating"))
 
     def compare(
@@ -351,7 +350,7 @@ class Model:
             ratings = pd.DataFrame({kind: ratings.keys(), "rating": ratings.values()})
             if ratings.empty:
                 return np.empty(0, int), np.empty(0)
-        table = read_table(ratings, (kind, "rating"), (kind, "rating"))
+        table = read_table(ratings, (kind, "rating"))
         ids = self.items if kind == "item" else self.users
         places, values = table.indices(kind, ids), table.numbers("rating")
         self.scale.check(torch.tensor(values), "rating", lambda i: f"{table.name}, row {i + 1}")

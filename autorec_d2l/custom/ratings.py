@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,11 +44,8 @@ def read_ratings(
     item: str | int | None = None,
     rating: str | int | None = None,
     timestamp: str | int | bool | None = None,
-    scale: Sequence[float] | RatingScale | None = None,
+    scale: Sequence[float] | None = None,
     keep: str | None = None,
-    separator: str | None = None,
-    header: bool | None = None,
-    encoding: str | None = None,
     verbose: bool = True,
 ) -> Ratings:
     """Read ratings from a table of any form.
@@ -66,9 +62,6 @@ def read_ratings(
         keep: What to do with a second rating of an item by a user: refuse it (``None``), or keep
             the ``"first"`` or the ``"last"`` of them, by time if there is a timestamp, which none
             of them may lack then, else by row.
-        separator: What stands between fields; found if not given.
-        header: Whether the first row has names; found if not given.
-        encoding: Of a text; UTF-8 or UTF-16 and else Latin-1 if not given.
         verbose: Whether to print what was read, and the scale.
 
     Returns:
@@ -87,10 +80,9 @@ def read_ratings(
     """
     if keep not in (None, "first", "last"):
         raise ValueError(f"keep must be None, 'first' or 'last', got {keep!r}")
-    named: dict[str, Any] = {"user": user, "item": item, "rating": rating, "timestamp": timestamp}
-    form: dict[str, Any] = {"separator": separator, "header": header, "encoding": encoding}
-    table = read_table(source, KINDS, KINDS[:3], **form, **named)
-    ids, columns = {}, {}
+    table = read_table(source, KINDS, user=user, item=item, rating=rating, timestamp=timestamp)
+    ids: dict[str, Ids] = {}
+    columns = {}
     for kind in ("user", "item"):
         table.check_complete(kind)
         ids[kind], indices = factorize(table.columns[kind])
@@ -111,7 +103,7 @@ def read_ratings(
             stacklevel=2,
         )
     if scale is not None:
-        low, high = (scale.low, scale.high) if isinstance(scale, RatingScale) else scale
+        low, high = scale
     elif low == high:
         raise ValueError(f"{table.name}: every rating is {low:g}; give scale=(low, high)")
     else:

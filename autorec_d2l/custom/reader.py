@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -82,44 +82,35 @@ class Table(NamedTuple):
 def read_table(
     source: str | os.PathLike | pd.DataFrame,
     kinds: Sequence[str],
-    required: Sequence[str],
-    *,
-    separator: str | None = None,
-    header: bool | None = None,
-    encoding: str | None = None,
     **named: str | int | bool | None,
 ) -> Table:
-    """Return the columns of ``kinds`` of a file or a DataFrame, at least those ``required``.
+    """Return the columns of ``kinds`` of a file or a DataFrame; only times may be missing.
 
     ``named`` says which column is of which kind, by its name or its position from 0. Otherwise
-    columns are found by their usual names, and separator, header and encoding by the first lines.
-    The extension of a compressed file says how, as for pandas.
+    columns are found by their usual names. Separator, header and encoding of a text are found by
+    its first lines; the extension of a compressed file says how, as for pandas.
 
     Raises ``OSError`` for a file that cannot be read, ``ImportError`` where pandas needs a package,
     and ``ValueError`` for a table that is empty, ragged, damaged, or lacks a column.
     """
-    name, frame = "the table", cast(pd.DataFrame, source)
-    if not isinstance(source, pd.DataFrame):
-        path = Path(source)
+    name, frame = "the table", source
+    if not isinstance(frame, pd.DataFrame):
+        path = Path(frame)
         name = str(path)
         with path.open("rb") as file:
             start = file.read(4)
         read = _reader_of_frames(path, start)
         if read is None:
-            if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                encoding = "utf-16"
-            form = separator, header, kinds, required, named
+            is_utf_16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             try:
-                return _read_text(path, encoding or "utf-8-sig", *form)
+                return _read_text(path, "utf-16" if is_utf_16 else "utf-8-sig", kinds, named)
             except UnicodeDecodeError:
-                if encoding:
-                    raise
-                return _read_text(path, "latin-1", *form)
+                return _read_text(path, "latin-1", kinds, named)
         try:
             frame = read(path)
         except ValueError as error:
             raise ValueError(f"{path} cannot be read: {error}") from error
-    return _join([frame], resolve_columns(list(frame), name, kinds, required, named), name)
+    return _join([frame], resolve_columns(list(frame), name, kinds, named), name)
 
 
 def _reader_of_frames(path: Path, start: bytes) -> Callable[[Path], pd.DataFrame] | None:
@@ -131,21 +122,20 @@ def _reader_of_frames(path: Path, start: bytes) -> Callable[[Path], pd.DataFrame
     return pd.read_parquet if start == b"PAR1" else None
 
 
-def _read_text(path, encoding, separator, header, kinds, required, named) -> Table:
+def _read_text(path, encoding, kinds, named) -> Table:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # of fields that would be lost
             lines = _first_lines(path, encoding)
-            separator = separator or _find_separator(lines)
+            separator = _find_separator(lines)
             fields = [field.strip() for field in _split(lines[:1], separator)[0]]
-            if header is None:
-                header = has_header(fields, named)
-            columns = resolve_columns(fields, str(path), kinds, required, named, header)
+            with_header = has_header(fields, named)
+            columns = resolve_columns(fields, str(path), kinds, named, with_header)
             with pd.read_csv(
                 path,
                 sep=r"\s+" if separator == " " else separator,
                 engine="python" if len(separator) > 1 else "c",
-                header=0 if header else None,
+                header=0 if with_header else None,
                 names=range(len(fields)),
                 index_col=False,
                 dtype={i: object for i in range(len(fields)) if i != columns.get("timestamp")},

@@ -33,23 +33,29 @@ def live_recommender(
         examples: Names of people to start as, each with ratings ``{item_id: stars}``, ids from 1.
 
     Raises:
-        ValueError: Another kind of network, sizes that differ, no item left, or an example's item
-            that is left out or whose rating is not 1 to 5 stars.
+        ValueError: Another kind of network, sizes that differ, or an example's rating that is not
+            1 to 5 stars.
+        KeyError: An example's item that is left out.
     """
-    num_items = _check(net, titles, num_ratings)
-    kept = (torch.as_tensor(num_ratings) >= min_ratings).nonzero().squeeze(1)  # (num_kept,)
-    if not len(kept):
-        raise ValueError(f"none of {num_items} items has {min_ratings} ratings")
+    if net.column_means is None or len(net.more) or net.output is not torch.positive:
+        raise ValueError("the page computes one hidden layer, a linear output and column_means")
+    if net.activation is not torch.sigmoid:
+        raise ValueError("the page computes no other activation than the sigmoid")
+    if not len(titles) == len(num_ratings) == len(net.column_means):
+        raise ValueError(f"{len(titles)} titles and {len(num_ratings)} num_ratings, one an item")
+    for ratings in (examples or {}).values():
+        STARS.check(torch.tensor(list(ratings.values()), dtype=torch.float32), "ratings")
+    kept = (num_ratings >= min_ratings).nonzero().squeeze(1)  # (num_kept,)
     place = {item + 1: index for index, item in enumerate(kept.tolist())}
     encoder, encoder_scale = to_bytes(net.encoder.weight[kept])
     decoder, decoder_scale = to_bytes(net.decoder.weight[kept])
     data = {
         "titles": [str(titles[item]) for item in kept.tolist()],
-        "counts": torch.as_tensor(num_ratings)[kept].tolist(),
+        "counts": num_ratings[kept].tolist(),
         "numHidden": net.encoder.weight.shape[1],
         "damping": net.damping,
         "examples": [
-            {"name": name, "ratings": _places(ratings, place)}
+            {"name": name, "ratings": [[place[item], stars] for item, stars in ratings.items()]}
             for name, ratings in (examples or {}).items()
         ],
         "encoder": _base64(encoder),
@@ -58,7 +64,7 @@ def live_recommender(
         "decoderScale": _base64(decoder_scale),
         "encoderBias": _base64(net.encoder.bias),
         "decoderBias": _base64(net.decoder.bias[kept]),
-        "means": _base64(net.column_means[kept]),  # type: ignore[index]  # it has them: _check
+        "means": _base64(net.column_means[kept]),
     }
     fallback = "Here a recommender lives in the page: rate a few films, and it answers at once."
     return assemble("recommender", fallback, ["network", "search", "recommender"], data)
@@ -84,31 +90,6 @@ def to_bytes(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     scale = weight.abs().amax(1) / LEVELS  # (num_items,)
     levels = (weight / scale.clamp(min=1e-30)[:, None]).round()
     return levels.to(torch.int8), scale
-
-
-def _check(net: SparseAutoRec, titles: Sequence[str], num_ratings: torch.Tensor) -> int:
-    """Return the number of items; raise for a network that the widget cannot compute."""
-    if not isinstance(net, SparseAutoRec) or net.column_means is None or len(net.more):
-        raise ValueError(
-            "the page computes a SparseAutoRec with one hidden layer and column_means: "
-            "fit_autorec(..., user_based=True, subtract_means=True)"
-        )
-    if net.activation is not torch.sigmoid or net.output is not torch.positive:
-        raise ValueError("the page computes a sigmoid and a linear output, no other functions")
-    num_items = net.decoder.out_features
-    for name, values in (("titles", titles), ("num_ratings", num_ratings)):
-        if len(values) != num_items:
-            raise ValueError(f"{name} must be {num_items}, one an item, got {len(values)}")
-    return num_items
-
-
-def _places(ratings: Mapping[int, int], place: Mapping[int, int]) -> list[list[int]]:
-    """Return an example's ratings by their places in the page."""
-    for item_id, stars in ratings.items():
-        if item_id not in place:
-            raise ValueError(f"item {item_id} of an example is not in the page")
-        STARS.check(torch.tensor([float(stars)]), "an example's ratings")
-    return [[place[item_id], int(stars)] for item_id, stars in ratings.items()]
 
 
 def _base64(tensor: torch.Tensor) -> str:

@@ -1,15 +1,13 @@
 """Draw the front page's errors of the models, from the results file of the comparison.
 
-The line `AT A GLANCE` of the page is replaced by a table in HTML: models, dots with error bars, and
-the same numbers as text.
+They are a table in HTML: models, dots with error bars, and the same numbers as text.
 """
 
-import csv
 from html import escape
-from pathlib import Path
-from statistics import mean, stdev
+from io import StringIO
 
-PLACEHOLDER, FILE = "AT A GLANCE", "autorec_d2l/results/comparison.csv"
+import pandas as pd
+
 PROTOCOL = "random"  # five random splits, 90/10
 
 # Models of the results file, and what the page calls them.
@@ -45,48 +43,25 @@ ROW = """<tr{mark}><th scope="row">{label}</th>
 <i class="dot" style="left: {middle:.2f}%"></i></span></td><td>{mean:.3f} ± {std:.3f}</td></tr>"""
 
 
-def errors(text: str) -> dict[str, tuple[float, float]]:
-    """Return mean and standard deviation of the models of a results file, over its splits."""
-    lines = (line for line in text.splitlines() if not line.startswith("#"))
-    found: dict[str, list[float]] = {}
-    for row in csv.DictReader(lines):
-        if row["protocol"] == PROTOCOL:
-            found.setdefault(row["model"], []).append(float(row["rmse"]))
-    return {model: (mean(values), stdev(values)) for model, values in found.items()}
-
-
 def place(stars: float) -> float:
     """Return the place of an error on the axis, in per cent of its width."""
     return 100 * (stars - LEAST) / (MOST - LEAST)
 
 
 def table(text: str) -> str:
-    """Return the table in HTML; raise if a bar would leave the axis."""
-    found, rows = errors(text), []
+    """Return the table in HTML, from the text of the results file; no bar may leave the axis."""
+    results = pd.read_csv(StringIO(text), comment="#")
+    errors = results[results["protocol"] == PROTOCOL].groupby("model")["rmse"]
     lines = "".join(f'<i class="tick" style="left: {place(tick):.2f}%"></i>' for tick in TICKS)
+    rows = []
     for model, label in MODELS.items():
-        middle, std = found[model]
-        if not LEAST < middle - std < middle + std < MOST:
+        rmse = errors.get_group(model)
+        mean, std = rmse.mean(), rmse.std()
+        if not LEAST < mean - std < mean + std < MOST:
             raise ValueError(f"{model} is not between {LEAST} and {MOST} stars")
-        left, right = place(middle - std), place(middle + std)
-        mark = ' class="autorec"' if "AutoRec" in label else ""
-        where = {"left": left, "width": right - left, "middle": place(middle)}
-        rows.append(
-            ROW.format(label=escape(label), mark=mark, lines=lines, mean=middle, std=std, **where)
-        )
+        left, middle, right = place(mean - std), place(mean), place(mean + std)
+        row = {"label": escape(label), "mark": ' class="autorec"' if "AutoRec" in label else ""}
+        row |= {"mean": mean, "std": std, "left": left, "middle": middle, "width": right - left}
+        rows.append(ROW.format(lines=lines, **row))
     ticks = "".join(f'<i style="left: {place(tick):.2f}%">{tick:.2f}</i>' for tick in TICKS)
     return TABLE.format(ticks=ticks, rows="\n".join(rows))
-
-
-def insert(app, docname, source):
-    """Replace the placeholder before the page is parsed."""
-    if docname == app.config.root_doc and PLACEHOLDER in source[0]:
-        app.env.note_dependency(FILE)
-        html = table((Path(app.srcdir) / FILE).read_text(encoding="utf-8"))
-        source[0] = source[0].replace(PLACEHOLDER, f"````{{raw}} html\n{html}\n````")
-
-
-def setup(app):
-    """Register the event handler."""
-    app.connect("source-read", insert)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

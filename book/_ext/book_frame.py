@@ -15,6 +15,11 @@ import tomllib
 
 MATHJAX = "tex-svg-full.js"  # the full one loads no further files
 
+KERNEL = {  # metadata of every notebook
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
 # The services that can run a chapter from a host; the theme supports no other hosts.
 BINDER = {"binderhub_url": "https://mybinder.org"}
 LAUNCHERS = {
@@ -38,16 +43,18 @@ REDIRECT = """<!DOCTYPE html>
 
 def project_urls(root):
     """Return `[project.urls]` of pyproject.toml."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"].get(
-        "urls", {}
-    )
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return settings["project"].get("urls", {})
+
+
+def installed(package, end):
+    """Return the path of a file of an installed package, by the end of its name."""
+    return next(file.locate() for file in distribution(package).files if file.match(end))
 
 
 def work_offline(app, config):
     """Take MathJax from the installed package, and disconnect Thebe."""
-    files = distribution("sphinx-mathjax-offline").files
-    script = next(file.locate() for file in files if file.match(f"mathjax/{MATHJAX}"))
-    config.html_static_path.append(str(script))
+    config.html_static_path.append(str(installed("sphinx-mathjax-offline", f"mathjax/{MATHJAX}")))
     config.mathjax_path = MATHJAX
     for event in ("env-before-read-docs", "doctree-resolved"):
         listeners = app.events.listeners[event]

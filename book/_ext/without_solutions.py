@@ -7,10 +7,11 @@ contains them, is deleted.
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
-START, END = "```{solution-start}", "```{solution-end}"
+EDGE = re.compile(r"^```\{solution-(start|end)\}[^`]*(?:```)?", re.MULTILINE)
 
 
 def cut(cells: list[dict]) -> list[dict]:
@@ -21,25 +22,20 @@ def cut(cells: list[dict]) -> list[dict]:
     kept, inside = [], False
     for cell in cells:
         if cell["cell_type"] != "markdown":
-            if not inside:
-                kept.append(cell)
+            kept += [] if inside else [cell]
             continue
-        lines, is_fence_of_end = [], False
-        for line in "".join(cell["source"]).split("\n"):
-            if line.startswith((START, END)) and line.startswith(START) == inside:
-                raise ValueError(f"{line} has no counterpart")
-            if line.startswith(START):
-                inside = True
-            elif line.startswith(END):
-                inside, is_fence_of_end = False, True
-            elif is_fence_of_end:
-                is_fence_of_end = False  # the line that closes the directive
-            elif not inside:
-                lines.append(line)
-        if text := "\n".join(lines).strip():
+        texts = []
+        for i, text in enumerate(EDGE.split("".join(cell["source"]))):
+            if i % 2 == 0:
+                texts += [] if inside else [text]
+            elif inside == (text == "start"):
+                raise ValueError(f"a solution-{text} has no counterpart")
+            else:
+                inside = not inside
+        if text := "".join(texts).strip():
             kept.append({**cell, "source": text})
     if inside:
-        raise ValueError(f"a {START} has no end")
+        raise ValueError("a solution-start has no end")
     return kept
 
 

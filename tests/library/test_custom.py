@@ -328,7 +328,6 @@ def test_somebody_new_who_likes_everything_is_predicted_more():
     [
         ({"members": ("user", "magic")}, "members must be some of biases, user, item, got"),
         ({"members": ()}, "members must be some of"),
-        ({"valid_ratio": 0}, "valid_ratio must be above 0"),
         ({"by_time": True}, "by_time needs a time for every rating"),
     ],
 )

@@ -66,7 +66,7 @@ def test_columns_can_be_given_by_name_or_position(tmp_path):
     expected = [("ann", "tea", -10.0), ("bob", "tea", 0.0)]
     assert rows(read(tmp_path, text, **named)) == expected
     positions = {"user": 0, "item": 1, "rating": 2}
-    assert rows(read(tmp_path, text, **positions, header=True)) == expected
+    assert rows(read(tmp_path, text, **positions)) == expected
     assert rows(read(tmp_path, text.partition("\n")[2], **positions)) == expected
 
 
@@ -231,8 +231,6 @@ def test_files_that_cannot_be_read(tmp_path):
         read_ratings(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         read_ratings(tmp_path / "none.csv")
-    with pytest.raises(UnicodeDecodeError, match="ascii"):
-        read(tmp_path, (HEAD + "Zoë,2,3\n1,3,2\n").encode("latin-1"), encoding="ascii")
 
 
 def test_parquet_is_read_by_pandas(tmp_path, monkeypatch):
@@ -241,7 +239,7 @@ def test_parquet_is_read_by_pandas(tmp_path, monkeypatch):
     assert rows(read(tmp_path, b"PAR1....")) == NUMBERS
 
 
-def test_json_workbooks_and_parquet_are_read_by_pandas(tmp_path, monkeypatch):
+def test_json_and_workbooks_are_read_by_pandas(tmp_path, monkeypatch):
     table = pd.DataFrame({"user": ["007", "8"], "item": ["a", "b"], "rating": [4.5, 2.0]})
     for name, form in (("lines.json", {"lines": True}), ("array.json", {})):
         table.to_json(tmp_path / name, orient="records", **form)
