@@ -137,17 +137,24 @@ def _recommend(options: argparse.Namespace) -> None:
             f"No item with at least {options.min_ratings} ratings is left; --min-ratings lowers it"
         )
         return
-    _show(table, _titles(model, options.items) if options.items else {})
+    _show(model, table, options.items)
 
 
 def _similar(options: argparse.Namespace) -> None:
     model = custom.load(options.model)
     table = model.similar(options.item, options.n, options.min_ratings)
-    _show(table, _titles(model, options.items) if options.items else {})
+    _show(model, table, options.items)
 
 
-def _show(table: pd.DataFrame, titles: dict[Any, Any]) -> None:
-    """Print items, each with its number and its title."""
+def _show(model: custom.Model, table: pd.DataFrame, path: Path | None) -> None:
+    """Print items, each with its number, and with its title where there is a table of titles."""
+    titles = {}
+    if path:
+        items = read_table(path, ("item", "title"))
+        items.check_complete("title")
+        indices = items.indices("item", model.items)
+        pairs = zip(indices, items.columns["title"], strict=True)
+        titles = {model.items.values[i]: title for i, title in pairs if i >= 0}
     name = table.columns[1]
     width = max([4, *table["item"].astype(str).str.len()])
     print(f"{name:>10}  {'item':{width}}  {'title' if titles else ''}".rstrip())
@@ -155,16 +162,6 @@ def _show(table: pd.DataFrame, titles: dict[Any, Any]) -> None:
         line = f"{number:10.2f}  {item!s:{width}}  {titles.get(item, '')}".rstrip()
         # Data may hold characters that control a terminal.
         print("".join(letter if letter.isprintable() else "?" for letter in line))
-
-
-def _titles(model: custom.Model, path: Path) -> dict[Any, Any]:
-    """Return the titles in a table of items, by the model's ids."""
-    table = read_table(path, ("item", "title"))
-    indices, titles = table.indices("item", model.items), table.columns["title"]
-    table.check_complete("title")
-    return {
-        model.items.values[i]: title for i, title in zip(indices, titles, strict=True) if i >= 0
-    }
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from autorec_d2l.data.loaders import as_tensors, batches_for, check_in_order
+from autorec_d2l.data.validation import check_shapes
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def masked_rmse(predictions: npt.ArrayLike, ratings: npt.ArrayLike) -> float:
         ``masked_rmse(torch.tensor([4.0, 2.5]), torch.tensor([5.0, 0.0]))`` is 1.0.
     """
     predictions, ratings = as_tensors((predictions, ratings))
-    _check_shapes(predictions, ratings)
+    check_shapes(predictions, ratings)
     if ratings.dtype == torch.bool or bool((ratings < 0).any()):
         raise ValueError(
             "in a matrix of ratings 0 means 'not rated', so ratings must be above 0, got a mask "
@@ -69,17 +70,9 @@ def masked_rmse(predictions: npt.ArrayLike, ratings: npt.ArrayLike) -> float:
     return rmse(predictions.to(ratings.device)[is_rated], ratings[is_rated])
 
 
-def _check_shapes(predictions, ratings) -> None:
-    if predictions.shape != ratings.shape:
-        raise ValueError(
-            f"predictions {tuple(predictions.shape)} and ratings {tuple(ratings.shape)} differ in "
-            "shape; a test matrix needs the rows and columns of its training matrix"
-        )
-
-
 def _errors(predictions, ratings) -> torch.Tensor:
     """Return predictions minus ratings, a float64 vector on the CPU, which always has float64."""
-    _check_shapes(predictions, ratings)
+    check_shapes(predictions, ratings)
     errors = (predictions.detach().cpu().double() - ratings.cpu().double()).flatten()
     if len(errors) == 0:
         raise ValueError("the test set is empty: it holds no rating")

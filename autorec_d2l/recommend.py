@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from autorec_d2l.data.rating_scale import STARS, RatingScale
+from autorec_d2l.data.rating_scale import STARS
 from autorec_d2l.data.validation import check_integer
 from autorec_d2l.evaluation import evaluating
 from autorec_d2l.models import AutoRec
@@ -42,7 +42,6 @@ def fold_in(
     n: int = 10,
     num_ratings: torch.Tensor | None = None,
     min_ratings: int = 0,
-    scale: RatingScale = STARS,
 ) -> pd.DataFrame:
     """Return the ``n`` best items for a user who was not in the training data.
 
@@ -50,14 +49,14 @@ def fold_in(
     ``ratings`` maps an item's id to stars; without any, the overall favourites are returned. Items
     with fewer than ``min_ratings`` of the training ``num_ratings``, ``(num_items,)``, are left out.
 
-    Raises ``ValueError`` for an unknown item, a rating off the ``scale``, an ``n`` below 1, a
+    Raises ``ValueError`` for an unknown item, a rating off the scale, an ``n`` below 1, a
     ``min_ratings`` without ``num_ratings``, and predictions that are not finite.
     """
     num_items = net.decoder.out_features
     row = torch.zeros(num_items)
     for item_id, stars in ratings.items():
         row[_index("item_id", item_id, num_items)] = stars
-    scale.check(torch.tensor(list(ratings.values()), dtype=torch.float32), "ratings")
+    STARS.check(torch.tensor(list(ratings.values()), dtype=torch.float32), "ratings")
     is_left = row == 0
     if min_ratings:
         if num_ratings is None:

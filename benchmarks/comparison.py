@@ -29,6 +29,7 @@ from external_models import PACKAGES, fit_myfm, fit_surprise
 from linear_autoencoder import fit_linear_autoencoder
 from provenance import options_of, write_results
 from tqdm import tqdm
+from tuning import refit, tune_and_test
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -243,7 +244,7 @@ def run_split(protocol, mode, split):
 def run_model(name, model, parts, seed):
     """Return the outcome of the protocol, and the members that averages may ask for."""
     count = max(of.get(name, 0) for _, of in AVERAGES.values())
-    outcome = experiments.tune_and_test(
+    outcome = tune_and_test(
         model.fit,
         model.trials,
         parts,
@@ -259,7 +260,7 @@ def run_model(name, model, parts, seed):
         tables = (parts.fit_data, parts.valid_data), (parts.train_data, parts.test_data)
         for table, asked in tables:
             start = time.process_time()
-            fitted = experiments.refit(
+            fitted = refit(
                 model.fit, outcome.choice, table, parts.sizes, seed + 100 * extra, **model.shared
             )
             stars.append(STARS.clip(fitted.predict(asked)))

@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 from external_models import PACKAGES, fit_surprise
 from provenance import options_of, write_results
+from tuning import refit, tune
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -95,10 +96,10 @@ def run_model(split, model):
     trials = [draw(random) for _ in range(max(BUDGETS))]
     start, best, rows = time.process_time(), None, []
     for low, high in zip((0, *BUDGETS), BUDGETS, strict=False):
-        choice = experiments.tune(fit, trials[low:high], parts, num_epochs, split, **settings)
+        choice = tune(fit, trials[low:high], parts, num_epochs, split, **settings)
         if best is None or choice.valid_rmse < best.valid_rmse:
             best = choice
-            fitted = experiments.refit(fit, best, parts.train_data, parts.sizes, split, **settings)
+            fitted = refit(fit, best, parts.train_data, parts.sizes, split, **settings)
             test_rmse = experiments.score(fitted.predict(parts.test_data), parts.test_data)["rmse"]
         rows.append(
             {"model": model, "split": split, "trials": high, "valid_rmse": best.valid_rmse}

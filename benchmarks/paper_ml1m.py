@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from provenance import options_of, write_results
 from tqdm import tqdm
+from tuning import tune_and_test
 
 import autorec_d2l as d2l
 from autorec_d2l import experiments
@@ -122,7 +123,7 @@ def run_split(split):
     parts = experiments.split_parts(d2l.read_data_ml1m(), "random", split)
     rows, tried, outcomes = [], [], {}
     for (part, model), (fit, settings, of_model) in MODELS.items():
-        outcome = experiments.tune_and_test(
+        outcome = tune_and_test(
             fit, of_model, parts, seed=split, clip=STARS, with_valid=model in AVERAGE, **settings
         )
         outcomes[model] = outcome

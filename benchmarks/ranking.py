@@ -20,6 +20,7 @@ import json
 import time
 
 import pandas as pd
+import rankers
 import torch
 from provenance import write_results
 from tqdm import tqdm
@@ -44,7 +45,7 @@ MODELS = {
         [{"min_rating": stars} for stars in (1, 3, 4, 5)],
     ),
     "MF": (
-        ranking_models.rank_mf,
+        rankers.rank_mf,
         [
             {**MF, "wd": 1e-4},
             {**MF, "wd": 3e-4},
@@ -71,19 +72,19 @@ MODELS = {
         ],
     ),
     "EASE, stars": (
-        ranking_models.rank_ease,
+        rankers.rank_ease,
         [{"wd": wd, "min_rating": None} for wd in (5000, 2000, 10000, 20000)],
     ),
     "EASE, liked": (
-        ranking_models.rank_ease,
+        rankers.rank_ease,
         [{"wd": wd, "min_rating": LIKED} for wd in (200, 100, 300, 500)],
     ),
     "EASE, rated": (
-        ranking_models.rank_ease,
+        rankers.rank_ease,
         [{"wd": wd, "min_rating": 1} for wd in (300, 200, 500, 1000)],
     ),
     "Mult-VAE": (
-        ranking_models.rank_mult_vae,
+        rankers.rank_mult_vae,
         [
             {**VAE, "beta": 0.5, "lr": 0.002, "num_epochs": 20},
             {**VAE, "beta": 0.2, "lr": 0.002, "num_epochs": 30, "num_hidden": 200},

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from book_frame import project_urls  # noqa: E402
+from book_frame import KERNEL, project_urls  # noqa: E402
 
 # `%pip` does not stop the notebook when pip fails: the import of the next cell does.
 SETUP = """\
@@ -65,10 +65,7 @@ def canonical(nb):
         cell.source = setup_source(project_urls(ROOT).get("Repository"))
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
-    nb.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    nb.metadata = nbformat.from_dict(KERNEL)
     return nb
 
 

@@ -21,7 +21,7 @@ from autorec_d2l.custom.report import Baseline, compare_to_baselines, fit_baseli
 from autorec_d2l.data.loaders import load_array
 from autorec_d2l.data.rating_scale import ANY_STARS, RatingScale
 from autorec_d2l.evaluation import evaluating
-from autorec_d2l.recommend import predict_all, similar_items, top_k
+from autorec_d2l.recommend import similar_items, top_k
 from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
 from autorec_d2l.sparse.pattern import repeat_rows
 from autorec_d2l.training.checkpoints import read_state, write_state
@@ -48,6 +48,7 @@ NETWORKS: dict[str, dict[str, Any]] = {  # settings of make_autorec, by what a r
 CASES = {  # which members can answer
     "known": ("mean", "biases", "user", "item"),
     "new user": ("mean", "biases", "user"),
+    "new item": ("mean", "biases", "item"),
     "unknown": ("mean", "biases"),
 }
 
@@ -133,10 +134,10 @@ class Model:
                 raise ValueError(f"the model does not know the user {user!r}: give ratings")
             rated, stars = self._all_items(np.array([index]))
         else:
-            items, given = self._new_ratings(ratings)
+            items, given = self._new_ratings(ratings, "item")
             rated = torch.zeros(1, len(self.items), dtype=torch.bool)
             rated[0, items] = True
-            stars = self._new_user(items, given)[None]
+            stars = self._new_row("user", items, given)[None]
         return self._best(stars[0], ~rated[0], n, min_ratings)
 
     def recommend_all(self, n: int = 10, min_ratings: int = MIN_RATINGS) -> Iterator[pd.DataFrame]:
@@ -148,6 +149,19 @@ class Model:
                 best.insert(0, "user", self.users.values[user])
                 tables.append(best)
             yield pd.concat(tables, ignore_index=True)
+
+    def predict_new_item(
+        self, ratings: Mapping[object, float] | str | os.PathLike | pd.DataFrame
+    ) -> pd.DataFrame:
+        """Return what each user would rate a new item, best first: ``user, prediction``.
+
+        ``ratings`` are those that the item has, by user, as in :meth:`recommend`. Only the
+        item-based network and the biases can answer.
+        """
+        users, given = self._new_ratings(ratings, "user")
+        stars = self._from_stars(self._new_row("item", users, given).numpy())
+        table = pd.DataFrame({"user": self.users.values, "prediction": stars})
+        return table.sort_values("prediction", ascending=False, kind="stable", ignore_index=True)
 
     def similar(self, item: object, n: int = 10, min_ratings: int = MIN_RATINGS) -> pd.DataFrame:
         """Return the ``n`` items most similar to one: ``item, cosine``, of a network's weights.
@@ -269,18 +283,25 @@ class Model:
                 stars = stars + net.column_means[columns] + row_means[rows]
         return stars
 
-    def _new_user(self, items: np.ndarray, stars: np.ndarray) -> torch.Tensor:
-        """Return the predictions of all items for a new user, of whom some stars are known."""
-        every, weights = np.arange(len(self.items)), self.weights["new user"]
-        others = [name for name in weights if name != "user"]
-        members = self.members(others, np.full(len(every), -1), every)
+    def _new_row(self, name: str, columns: np.ndarray, stars: np.ndarray) -> torch.Tensor:
+        """Return the predictions for a new user or item, of whom some ratings are known, in stars.
+
+        ``name`` is that of the network whose rows are of this kind.
+        """
+        count = self.matrix.shape[1] if name == "user" else self.matrix.shape[0]
+        every, unknown = np.arange(count), np.full(count, -1)
+        pairs = (unknown, every) if name == "user" else (every, unknown)
+        weights = self.weights[f"new {name}"]
+        members = self.members([m for m in weights if m != name], *pairs)
         if "biases" in members:
-            rest = stars - members["biases"].numpy()[items]
+            rest = stars - members["biases"].numpy()[columns]
             members["biases"] += rest.sum() / (len(rest) + DAMPING)
-        if "user" in weights:
-            row = torch.zeros(1, len(every))
-            row[0, items] = torch.tensor(stars, dtype=torch.float32)
-            members["user"] = predict_all(self.networks["user"], row)[0]
+        if name in weights:
+            row = torch.zeros(1, count)
+            row[0, columns] = torch.tensor(stars, dtype=torch.float32)
+            everywhere = torch.ones(1, count).to_sparse_csr()
+            with evaluating(self.networks[name]) as net:
+                members[name] = net(row.to_sparse_csr(), everywhere)
         return experiments.mix(members, weights)
 
     def _best(self, stars, is_left, n, min_ratings) -> pd.DataFrame:
@@ -320,22 +341,26 @@ class Model:
             warnings.warn(f"{table.name}: {note}; the biases predict these", stacklevel=3)
         return users, items
 
-    def _new_ratings(self, ratings) -> tuple[np.ndarray, np.ndarray]:
-        """Return the indices of the items that a new user has rated, and the stars."""
+    def _new_ratings(self, ratings, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the indices of the items that a new user has rated, and the stars.
+
+        ``kind`` is ``item``; or ``user``, for those who have rated a new item.
+        """
         if isinstance(ratings, Mapping):
-            ratings = pd.DataFrame({"item": ratings.keys(), "rating": ratings.values()})
+            ratings = pd.DataFrame({kind: ratings.keys(), "rating": ratings.values()})
             if ratings.empty:
                 return np.empty(0, int), np.empty(0)
-        table = read_table(ratings, ("item", "rating"))
-        items, values = table.indices("item", self.items), table.numbers("rating")
+        table = read_table(ratings, (kind, "rating"))
+        ids = self.items if kind == "item" else self.users
+        places, values = table.indices(kind, ids), table.numbers("rating")
         self.scale.check(torch.tensor(values), "rating", lambda i: f"{table.name}, row {i + 1}")
-        if pd.Series(table.columns["item"].codes).duplicated().any():
-            raise ValueError(f"{table.name}: an item occurs twice")
-        is_known = items >= 0
+        if pd.Series(table.columns[kind].codes).duplicated().any():
+            raise ValueError(f"{table.name}: an {kind} occurs twice")
+        is_known = places >= 0
         if not is_known.all():
-            note = f"{(~is_known).sum():,} of {len(items):,} ratings are of unknown items"
+            note = f"{(~is_known).sum():,} of {len(places):,} ratings are of unknown {kind}s"
             warnings.warn(f"{table.name}: {note}, which are left out", stacklevel=3)
-        return items[is_known], self.scale.to_stars(values[is_known])
+        return places[is_known], self.scale.to_stars(values[is_known])
 
     def _from_stars(self, stars: np.ndarray) -> np.ndarray:
         """Return stars on the scale of the ratings, none beyond its ends."""

@@ -51,8 +51,8 @@ def read_ratings(
     """Read ratings from a table of any form.
 
     Args:
-        source: A file (CSV, TSV, ``::`` and the like, compressed or not; parquet), or a DataFrame,
-            as pandas reads one from a table of any other form.
+        source: A file (CSV, TSV, ``::`` and the like, compressed or not; .xlsx; JSON; parquet), or
+            a DataFrame.
         user: The column of the users, by its name or its position from 0. Usual names, such as
             ``userId``, are found; without a header the order is user, item, rating, timestamp.
         item: The column of the items, in the same way.
@@ -69,7 +69,7 @@ def read_ratings(
 
     Raises:
         OSError: A file that does not exist, or cannot be read.
-        ImportError: A parquet file without the package pyarrow.
+        ImportError: A file for which pandas needs another package, such as pyarrow or openpyxl.
         ValueError: A table that is empty, ragged or damaged; a quotation mark that is not closed; a
             column that is missing or ambiguous; a missing id; a rating that is missing, not a
             finite number, or off the ``scale``; a pair that occurs twice; ratings that are all

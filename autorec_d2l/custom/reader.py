@@ -14,7 +14,8 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,14 +99,27 @@ def read_table(
         name = str(path)
         with path.open("rb") as file:
             start = file.read(4)
-        if start != b"PAR1":
+        read = _reader_of_frames(path, start)
+        if read is None:
             is_utf_16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             try:
                 return _read_text(path, "utf-16" if is_utf_16 else "utf-8-sig", kinds, named)
             except UnicodeDecodeError:
                 return _read_text(path, "latin-1", kinds, named)
-        frame = pd.read_parquet(path)
+        try:
+            frame = read(path)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
     return _join([frame], resolve_columns(list(frame), name, kinds, named), name)
+
+
+def _reader_of_frames(path: Path, start: bytes) -> Callable[[Path], pd.DataFrame] | None:
+    """Return pandas' reader of workbooks, JSON and parquet; ``None`` for a text."""
+    if path.suffix in (".xlsx", ".xls", ".ods"):
+        return pd.read_excel
+    if start[:1] in (b"{", b"["):
+        return partial(pd.read_json, lines=start[:1] == b"{", dtype=False)
+    return pd.read_parquet if start == b"PAR1" else None
 
 
 def _read_text(path, encoding, kinds, named) -> Table:
@@ -156,8 +170,8 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
     lines = pd.read_csv(path, encoding=encoding, **form)[0].tolist()
     if not lines:
         raise ValueError(f"{path} is empty")
-    if re.search(r"\A[{\[]|[\0-\x08]", "".join(lines)):
-        raise ValueError(f"{path} is JSON, an archive or the like, not a table: save it as CSV")
+    if re.search(r"[\0-\x08]", "".join(lines)):
+        raise ValueError(f"{path} is an archive or the like, not a table: save it as CSV")
     return lines
 
 

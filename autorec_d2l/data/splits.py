@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -87,3 +89,28 @@ def _fold(num_rows: int, fold: str) -> np.ndarray:
             f"got {num_rows:,} rows; use 'random' for other data"
         )
     return np.arange(num_rows) // 20_000 == FOLDS.index(fold)
+
+
+class Parts(NamedTuple):
+    """A split into a training and a test part; the training part is split once more."""
+
+    train_data: pd.DataFrame
+    test_data: pd.DataFrame
+    fit_data: pd.DataFrame  # nine tenths of train_data, for trials
+    valid_data: pd.DataFrame  # the last tenth, on which they are evaluated
+    sizes: tuple[int, int]  # (num_users, num_items)
+
+
+def split_parts(
+    ratings: tuple[pd.DataFrame, int, int], mode: str = "random", split: int = 0
+) -> Parts:
+    """Split the ratings of :func:`read_data_ml100k` for training, validation and test.
+
+    ``mode`` is one of :func:`split_data_ml100k`; ``split`` is its seed, and ``1000 + split`` that
+    of the validation part.
+    """
+    data, num_users, num_items = ratings
+    sizes = num_users, num_items
+    train_data, test_data = split_data_ml100k(data, *sizes, mode, 0.1, seed=int(split))
+    halves = split_data_ml100k(train_data, *sizes, "random", 0.1, seed=1000 + int(split))
+    return Parts(train_data, test_data, *halves, sizes)

@@ -27,7 +27,7 @@ def check_integer(value: int, name: str, low: int = 1) -> int:
 
 
 def check_trainer(net: nn.Module, trainer: torch.optim.Optimizer) -> None:
-    """Raise ``ValueError`` for an optimizer that would not change ``net``, or not by one gradient.
+    """Raise ``ValueError`` for an optimizer that would not change ``net``.
 
     Training would run to the end and leave the network as it is.
     """
@@ -37,8 +37,16 @@ def check_trainer(net: nn.Module, trainer: torch.optim.Optimizer) -> None:
             "trainer holds no parameter of net that requires a gradient, so net would not change: "
             "create the trainer from net.parameters()"
         )
-    if isinstance(trainer, torch.optim.LBFGS):
-        raise ValueError("LBFGS needs several losses per step: use Adam, SGD or the like")
+
+
+def check_shapes(predictions: torch.Tensor, ratings: torch.Tensor) -> None:
+    """Raise ``ValueError`` for shapes that differ: torch would broadcast them."""
+    if predictions.shape != ratings.shape:
+        raise ValueError(
+            f"predictions {tuple(predictions.shape)} and ratings {tuple(ratings.shape)} differ in "
+            "shape; ratings are the last tensor of a batch, and a test matrix has the rows and "
+            "columns of its training matrix"
+        )
 
 
 def column_of(data: pd.DataFrame, name: str) -> np.ndarray:

@@ -18,7 +18,6 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "relu": torch.relu,
-    "selu": nn.functional.selu,
     "gelu": nn.functional.gelu,
 }
 INITS = ("zero", "mean", "scaled")

@@ -21,25 +21,6 @@ from autorec_d2l.sparse.ops import DotCells, SumRows, keep_freed_memory
 from autorec_d2l.sparse.pattern import SparsityPattern
 
 
-class QuickDropout(nn.Dropout):
-    """A faster :class:`torch.nn.Dropout`: 16 random bits per number, where torch draws 64.
-
-    ``p`` is rounded to a multiple of ``2**-16``; the scale of the kept numbers uses the rounded
-    value, so the expectation is exact. For one seed it drops other units than
-    :class:`torch.nn.Dropout`.
-    """
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Drop numbers of a tensor of any shape, in training mode."""
-        kept = round((1 - self.p) * 2**16)
-        if not self.training or not 0 < kept < 2**16:
-            return super().forward(hidden)
-        draws = torch.empty(-(-hidden.numel() // 4), dtype=torch.int64, device=hidden.device)
-        bits = draws.random_(-(2**63), None).view(torch.int16)  # all 64 bits, four numbers each
-        mask = bits[: hidden.numel()].view(hidden.shape) < kept - 2**15
-        return hidden * mask.to(hidden.dtype).mul_(2**16 / kept)
-
-
 class SparseLinear(nn.Module):
     """:class:`torch.nn.Linear` for sparse inputs.
 
@@ -81,7 +62,6 @@ class SparseAutoRec(AutoRec):
     - ``column_means``, ``(num_users,)``, in stars, for example :meth:`RatingMatrix.column_means`:
       subtracted from the input and added to the output, and after them the mean of each row,
       shrunk towards 0 as if by ``damping`` more ratings of 0. Targets are not changed.
-    - ``quick_dropout``: use :class:`QuickDropout`.
     """
 
     encoder: SparseLinear  # type: ignore[assignment]  # AutoRec's is a Linear
@@ -99,12 +79,10 @@ class SparseAutoRec(AutoRec):
         more_hidden: Sequence[int] = (),
         column_means: torch.Tensor | None = None,
         damping: float = 10.0,
-        quick_dropout: bool = False,
     ):
         keep_freed_memory()
         super().__init__(num_hidden, num_users, dropout)
-        kind = QuickDropout if quick_dropout else nn.Dropout
-        self.dropout, self.input_dropout = kind(dropout), kind(input_dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
         self.activation, self.output, self.damping = activation, output, damping
         sizes = [num_hidden]
         sizes += [check_integer(size, f"more_hidden[{i}]") for i, size in enumerate(more_hidden)]

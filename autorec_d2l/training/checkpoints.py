@@ -16,7 +16,7 @@ from autorec_d2l.data.loaders import loader_state, restore_loader_state
 from autorec_d2l.data.validation import checksum
 from autorec_d2l.training.callbacks import Callback, Run
 from autorec_d2l.training.distributed import (
-    all_reduce_sum,
+    from_first_process,
     rank_and_world_size,
     restore_rng_state,
     rng_state,
@@ -38,10 +38,10 @@ class Checkpoint(Callback):
 
     Raises:
         OSError: The file cannot be written.
-        TypeError: A state holds anything but tensors, strings and numbers, or the state of
-            ``train_iter`` is unknown.
-        ValueError: The file is not a checkpoint, or belongs to another run: another kind of
-            network, callback or scheduler, other shapes, ratings or settings of the optimizer.
+        TypeError: The state of ``train_iter`` is unknown.
+        ValueError: The file is not a checkpoint, a state holds anything but tensors, strings and
+            numbers, or the file belongs to another run: another kind of network, callback or
+            scheduler, other shapes, ratings or settings of the optimizer.
 
     Example:
         ``callbacks=[EarlyStopping(5), Checkpoint("run.pt")]``; the checkpoint comes last.
@@ -63,40 +63,20 @@ class Checkpoint(Callback):
             "data": [checksum(data) for data in (run.train_iter, run.test_iter, run.inter_mat)],
             "processes": rank_and_world_size()[1],
         }
-        if is_new := self._is_new():  # what cannot be saved or read fails before the first epoch
-            self.on_epoch_end(run)
-            all_reduce_sum(torch.zeros(1))  # wait for the first process
-        try:
-            state = read_state(self.path)
-        except ValueError as error:
-            if not is_new:
-                raise
-            self.path.unlink(missing_ok=True)
-            raise TypeError(
-                "a checkpoint holds tensors, strings and numbers, but the state of the optimizer, "
-                "a callback or train_iter has something else"
-            ) from error
-        self._restore(run, state)
-
-    def _is_new(self) -> bool:
-        """Return whether there is no file yet, the same in all processes."""
-        world_size = rank_and_world_size()[1]
-        missing = int(all_reduce_sum(torch.tensor(float(not self.path.exists()))))
-        if 0 < missing < world_size:
-            raise ValueError(f"{missing} of {world_size} processes do not see the file {self.path}")
-        return missing > 0
-
-    def _restore(self, run: Run, state: dict[str, Any]) -> None:
-        for name, value in self.run_id.items():
-            if state["run_id"][name] != value:
-                raise ValueError(
-                    f"{self.path} belongs to another run: its {name} is {state['run_id'][name]}, "
-                    f"here it is {value}; choose another file, or delete this one to start anew"
-                )
-        if len(state["history"]) > run.num_epochs:
+        if from_first_process(not self.path.exists()):
+            self.on_epoch_end(run)  # what cannot be saved or read fails before the first epoch
+            from_first_process(0)  # wait until it is written
+        state = read_state(self.path)
+        if state["run_id"] != self.run_id:
             raise ValueError(
-                f"{self.path} holds {len(state['history'])} epochs, num_epochs is {run.num_epochs}"
+                f"{self.path} belongs to another run: there {state['run_id']}, here {self.run_id}; "
+                "choose another file, or delete this one to start anew"
             )
+        epochs = len(state["history"])
+        if epochs != from_first_process(epochs):
+            raise ValueError(f"the processes must share one file {self.path}, not one each")
+        if epochs > run.num_epochs:
+            raise ValueError(f"{self.path} holds {epochs} epochs, num_epochs is {run.num_epochs}")
         for name, part in self._parts(run).items():
             part.load_state_dict(state["parts"][name])
         run.history = state["history"]
@@ -155,7 +135,9 @@ def read_state(path: Path, kind: str = "checkpoint", version: int = VERSION) -> 
     except OSError:
         raise
     except Exception as error:  # torch raises many types
-        raise ValueError(f"{path} is not a complete {kind}") from error
+        raise ValueError(
+            f"{path} is not a complete {kind} of tensors, strings and numbers only"
+        ) from error
     if not isinstance(state, dict) or state.get("format") != f"autorec_d2l {kind}":
         raise ValueError(f"{path} is not a complete {kind}")
     if state.get("version") != version:

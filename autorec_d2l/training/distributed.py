@@ -34,13 +34,6 @@ def try_all_gpus() -> list[torch.device]:
     return [torch.device("cuda", i) for i in range(torch.cuda.device_count())] or [try_gpu()]
 
 
-def device_list(devices: Sequence[torch.device] | torch.device | str | None) -> list[torch.device]:
-    """Return devices as a list; ``None`` means all GPUs, or else the CPU."""
-    if isinstance(devices, str | torch.device):
-        return [torch.device(devices)]
-    return list(devices) if devices else try_all_gpus()
-
-
 @contextmanager
 def threads_for(num_ratings: int) -> Iterator[None]:
     """Use one CPU thread in this block if there are few ratings, else all that torch has.

@@ -15,17 +15,17 @@ import torch
 from torch import nn
 
 from autorec_d2l.data.loaders import batches_for
-from autorec_d2l.data.validation import check_integer, check_trainer
+from autorec_d2l.data.validation import check_integer, check_shapes, check_trainer
 from autorec_d2l.evaluation import evaluator as evaluator_autorec
 from autorec_d2l.evaluation import evaluator_mf
 from autorec_d2l.training.callbacks import Callback, Run
 from autorec_d2l.training.distributed import (
     all_reduce_sum,
-    device_list,
     from_first_process,
     parallelize,
     rank_and_world_size,
     shard,
+    try_all_gpus,
 )
 
 HISTORY = ["train_rmse", "test_rmse", "seconds", "ratings_per_s", "cells_per_s"]
@@ -96,7 +96,7 @@ def train_recsys_rating(
     """
     num_epochs = check_integer(num_epochs, "num_epochs")
     check_trainer(net, trainer)
-    devices = device_list(devices)
+    devices = devices or try_all_gpus()
     parallel_net = parallelize(net, devices)
     run = Run(net, trainer, train_iter, test_iter, inter_mat, num_epochs, devices, callbacks)
     for callback in callbacks:
@@ -153,15 +153,6 @@ def train_epoch(
         sums.append(batch_sums(batch_loss, predictions, target))
         num_cells += batch[-1].numel()
     return summarize(sums, num_cells, start)
-
-
-def check_shapes(predictions: torch.Tensor, target: torch.Tensor) -> None:
-    """Raise ``ValueError`` for shapes that differ: torch would broadcast them."""
-    if predictions.shape != target.shape:
-        raise ValueError(
-            f"the network predicts {tuple(predictions.shape)}, but the target, the last tensor of "
-            f"a batch, is {tuple(target.shape)}"
-        )
 
 
 def gradient_weight(target: torch.Tensor, batch: Sequence[torch.Tensor]) -> float:

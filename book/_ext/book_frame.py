@@ -15,6 +15,11 @@ import tomllib
 
 MATHJAX = "tex-svg-full.js"  # the full one loads no further files
 
+KERNEL = {  # metadata of every notebook
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
 # The services that can run a chapter from a host; the theme supports no other hosts.
 BINDER = {"binderhub_url": "https://mybinder.org"}
 LAUNCHERS = {

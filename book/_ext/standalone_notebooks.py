@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
 
+from book_frame import KERNEL
 from flit_core.wheel import make_wheel_in
 from messages import catalogue, translate_cell
 from plain_markdown import NEW_CELL, SOLUTION, Book, plain
@@ -24,7 +25,7 @@ FOLDER = "standalone"  # in the HTML
 SETUP = '''\
 #@title Run this first: it installs the book's library, which is in this cell
 import base64
-import importlib.util
+import importlib
 import subprocess
 import sys
 import tempfile
@@ -37,11 +38,6 @@ try:
 except PackageNotFoundError:
     origin = ""
 if SHA256 not in origin and "editable" not in origin:
-    if importlib.util.find_spec("pip") is None:
-        raise ModuleNotFoundError(
-            f"pip is missing: run `{{sys.executable}} -m ensurepip` (in an environment "
-            "of uv: `uv pip install pip`) in a terminal, then run this cell again."
-        )
     with tempfile.TemporaryDirectory() as folder:
         wheel = Path(folder, "{name}")
         # Base64: no line of it can look like a magic command of the notebook.
@@ -49,6 +45,8 @@ if SHA256 not in origin and "editable" not in origin:
 {data}"""))
         pip = [sys.executable, "-m", "pip", "install", "-qq"]
         exactly = ["--force-reinstall", "--no-deps"]
+        # No module named pip? In a terminal: `python -m ensurepip`, or
+        # `uv pip install pip` in an environment of uv.
         subprocess.run([*pip, *exactly, wheel], check=True)
         subprocess.run([*pip, wheel], check=True)  # its missing dependencies
     importlib.invalidate_caches()'''
@@ -98,11 +96,7 @@ def standalone(cells: list[dict], setup: str, book: Book) -> dict:
                 "outputs": [],
             }
         )
-    metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-        "colab": {"collapsed_sections": folded},
-    }
+    metadata = KERNEL | {"colab": {"collapsed_sections": folded}}
     return {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 

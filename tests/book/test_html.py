@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import folded_labels  # noqa: E402
+from placeholders import PLACEHOLDERS  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -384,6 +385,14 @@ def test_folded_code_says_what_is_inside(html):
     for label in ("the set-up", "the code of this figure"):
         assert f">Show {label}<" in text
         assert f">Hide {label}<" in text
+
+
+def test_placeholders_are_replaced(html):
+    pages = [html / "book" / f"{name}.html" for name in ("index", "run_times")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assert not [placeholder for placeholder in PLACEHOLDERS if placeholder in text]
+    for content in ('<table class="glance">', 'class="autorec-fragment"', "<strong>all "):
+        assert content in text
 
 
 def test_the_list_of_contents_marks_the_section_that_is_read(html, browser):

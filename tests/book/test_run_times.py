@@ -1,10 +1,7 @@
-"""The page of run times shows its results file, and each placeholder stands on a page."""
+"""The page of run times shows its results file."""
 
-import re
 import sys
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -29,9 +26,3 @@ def test_the_results_file_has_every_chapter():
     text = run_times((ROOT / PLACEHOLDERS["RUN TIMES"][0]).read_text(encoding="utf-8"))
     chapters = [chapter.stem for chapter in (ROOT / "book").glob("*.ipynb")]
     assert [name for name in chapters if f"{{doc}}`{name}`" not in text] == []
-
-
-@pytest.mark.parametrize("placeholder", PLACEHOLDERS)
-def test_a_page_has_each_placeholder(placeholder):
-    pages = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "book").glob("*.md"))
-    assert re.search(f"^{placeholder}$", pages, re.MULTILINE)

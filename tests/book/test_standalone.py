@@ -227,7 +227,7 @@ WHEEL = ("autorec_d2l-1-py3-none-any.whl", b"a wheel")
 SETUP = standalone_notebooks.setup_source(*WHEEL)
 
 
-def run_setup(monkeypatch, origin, has_pip=True):
+def run_setup(monkeypatch, origin):
     """Run the set-up cell of a standalone notebook; return pip's arguments and the wheels it got.
 
     ``origin`` is the record of the installation that pip leaves, None where there is none.
@@ -243,7 +243,6 @@ def run_setup(monkeypatch, origin, has_pip=True):
         calls.append((command[1:-1], command[-1].name, command[-1].read_bytes()))
 
     monkeypatch.setattr(importlib.metadata, "distribution", distribution)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: has_pip or None)
     monkeypatch.setattr(subprocess, "run", run)
     exec(SETUP, {})
     return calls
@@ -264,10 +263,3 @@ def test_a_standalone_notebook_installs_its_wheel_unless_it_is_there(
     pip = ["-m", "pip", "install", "-qq"]
     calls = [([*pip, "--force-reinstall", "--no-deps"], *WHEEL), (pip, *WHEEL)]
     assert run_setup(monkeypatch, origin) == ([] if is_installed else calls)
-
-
-def test_without_pip_one_sentence_says_how_to_go_on(monkeypatch):
-    with pytest.raises(
-        ModuleNotFoundError, match=r"^pip is missing: run `.* -m ensurepip`.*uv pip"
-    ):
-        run_setup(monkeypatch, None, has_pip=False)

@@ -290,30 +290,37 @@ def test_predictions_are_the_weighted_members(fitted):
         )
 
 
-def test_a_new_user_is_answered_by_those_who_can(fitted):
+def test_new_users_and_items_are_answered_by_those_who_can(fitted):
     """Somebody with the ratings of a known user gets that row of the user-based network."""
     table = made_up()
-    given = table[table["user"] == "7"].set_index("item")["rating"].to_dict()
-    answer = fitted.recommend(ratings=given, n=40, min_ratings=0).set_index("item")["prediction"]
-    items = fitted.items.indices(answer.index)
-    users = np.repeat(fitted.users.indices(["7"]), len(items))
-    weights = fitted.weights["new user"]
-    members = fitted.members(list(weights), users, items)
-    mixed = sum(weight * members[name] for name, weight in weights.items()).clamp(1, 5)
-    assert answer.to_numpy() == pytest.approx(mixed.numpy(), abs=0.05)
+    for kind, other, call in (
+        ("user", "item", lambda given: fitted.recommend(ratings=given, n=40, min_ratings=0)),
+        ("item", "user", fitted.predict_new_item),
+    ):
+        given = table[table[kind] == "7"].set_index(other)["rating"].to_dict()
+        answer = call(given).set_index(other)["prediction"]
+        ids = {"user": fitted.users, "item": fitted.items}
+        places = ids[other].indices(answer.index)
+        pairs = [np.repeat(ids[kind].indices(["7"]), len(places)), places]
+        weights = fitted.weights[f"new {kind}"]
+        members = fitted.members(list(weights), *(pairs if kind == "user" else pairs[::-1]))
+        mixed = sum(weight * members[name] for name, weight in weights.items()).clamp(1, 5)
+        assert answer.to_numpy() == pytest.approx(mixed.numpy(), abs=0.05)
 
 
 def test_somebody_new_who_likes_everything_is_predicted_more():
     model = custom.fit(read(made_up()), members=["biases"], **SMALL)
-    model.weights["new user"] = {"biases": 1.0}
-    low, high = (
-        model.recommend(
-            ratings={name: stars for name in ("1", "2", "3")}, n=40, min_ratings=0
-        ).set_index("item")["prediction"]
-        for stars in (1, 5)
-    )
-    # Three ratings that differ by 4 stars, damped by five.
-    assert (high - low).dropna().median() == pytest.approx(3 * 4 / (3 + 5), abs=1e-4)
+    model.weights["new user"] = model.weights["new item"] = {"biases": 1.0}
+    for other, call in (
+        ("item", lambda given: model.recommend(ratings=given, n=40, min_ratings=0)),
+        ("user", model.predict_new_item),
+    ):
+        low, high = (
+            call({name: stars for name in ("1", "2", "3")}).set_index(other)["prediction"]
+            for stars in (1, 5)
+        )
+        # Three ratings that differ by 4 stars, damped by five.
+        assert (high - low).dropna().median() == pytest.approx(3 * 4 / (3 + 5), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -163,9 +163,9 @@ BAD = {
     "ragged": (HEAD + "1,2,3\n2,3,4,5\n", "cannot be read as a table: .*line 3"),
     "ragged, colons": ("1::2::3\n2::3::4::5\n", "cannot be read as a table: .*line 2"),
     "decimal comma": (HEAD + "1,2,3,5\n", "cannot be read as a table"),
-    "cut off": (gzip.compress(bytes(range(256)) * 99)[:60], "an archive or the like"),
-    "archive": (b"PK\x03\x04rest", "an archive or the like"),
-    "JSON": ('{"user": 1, "item": 2, "rating": 3}\n', "is JSON"),
+    "cut off": (gzip.compress(bytes(range(256)) * 99)[:60], "is an archive or the like"),
+    "archive": (b"PK\x03\x04rest", "is an archive or the like"),
+    "JSON": ('{"user": 1, "item": 2, "rati', "cannot be read"),
     "a matrix": ("user,Alien,Heat,Psycho\n1,5,3,1\n2,,4,2\n", "becomes a table by pandas.melt"),
     "an id of two lines": (HEAD + 'c,2,3\n"a\nb",2,3\n', "row 2: a quotation mark before 'a"),
     "no date": ("user,item,rating,time\n1,2,3,soon\n2,2,4,9\n", "soon.*timestamp=False ignores"),
@@ -237,6 +237,18 @@ def test_parquet_is_read_by_pandas(tmp_path, monkeypatch):
     frame = pd.DataFrame(NUMBERS, columns=["user", "item", "rating"])
     monkeypatch.setattr(pd, "read_parquet", lambda path: frame)
     assert rows(read(tmp_path, b"PAR1....")) == NUMBERS
+
+
+def test_json_and_workbooks_are_read_by_pandas(tmp_path, monkeypatch):
+    table = pd.DataFrame({"user": ["007", "8"], "item": ["a", "b"], "rating": [4.5, 2.0]})
+    for name, form in (("lines.json", {"lines": True}), ("array.json", {})):
+        table.to_json(tmp_path / name, orient="records", **form)
+        ratings = read_ratings(tmp_path / name, verbose=False)
+        assert ratings.users.values.tolist() == ["007", "8"]
+        assert ratings.data["rating"].tolist() == [4.5, 2.0]
+    monkeypatch.setattr(pd, "read_excel", lambda path: table)
+    (tmp_path / "book.xlsx").write_bytes(b"PK")
+    assert len(read_ratings(tmp_path / "book.xlsx", verbose=False).data) == 2
 
 
 def test_counts_are_noted():

@@ -53,7 +53,7 @@ def test_all_processes_refuse_the_same(reports):
         "few rows": "3 processes need batches of 3 rows, got one of 1",
         "sparse": "several processes can share dense batches only",
         "several devices": "a process of torchrun has one device",
-        "other world size": "its processes is 1, here it is 3",
+        "other world size": "run1.pt belongs to another run: there",
     }
     for report in found:
         for name, message in messages.items():

@@ -107,8 +107,8 @@ def test_a_loader_that_shuffles_is_refused_and_one_in_order_is_not():
         ([], TEST, "the data iterator yields no batch"),
         ([TRAIN], TEST > 0, r"got a mask \(bool\) or negative ratings"),
         ([TRAIN], -TEST, r"got a mask \(bool\) or negative ratings"),
-        ([TRAIN], TEST[:2], r"predictions \(3, 4\) and ratings \(2, 4\) differ in shape; a test"),
-        ([TRAIN], TEST[:1], r"predictions \(3, 4\) and ratings \(1, 4\) differ in shape; a test"),
+        ([TRAIN], TEST[:2], r"predictions \(3, 4\) and ratings \(2, 4\) differ in shape"),
+        ([TRAIN], TEST[:1], r"predictions \(3, 4\) and ratings \(1, 4\) differ in shape"),
     ],
 )
 def test_test_data_that_would_give_a_wrong_number_are_refused(test_iter, test, message):

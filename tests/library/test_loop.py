@@ -161,7 +161,7 @@ def test_mf_takes_ids_and_stars_of_any_number_type():
     columns = np.array(users, "int16"), pd.Series(items, dtype="uint8"), np.array(scores)
     assert np.allclose(run_mf(columns), expected, rtol=1e-6)
     column = torch.tensor(scores)[:, None]
-    with pytest.raises(ValueError, match=r"predicts \(5,\), but the target, .*, is \(5, 1\)"):
+    with pytest.raises(ValueError, match=r"predictions \(5,\) and ratings \(5, 1\) differ"):
         run_mf([columns[0], columns[1], column])
 
 
@@ -169,10 +169,9 @@ def test_a_network_of_float64_gets_float64():
     assert np.allclose(run_autorec([ROWS], dtype=torch.float64), run_autorec([ROWS]), atol=1e-6)
 
 
-@pytest.mark.parametrize("devices", ["cpu", torch.device("cpu"), ["cpu"], None])
-def test_one_device_needs_no_list(devices, monkeypatch):
+def test_the_cpu_is_used_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert run_autorec([ROWS], devices=devices) == run_autorec([ROWS])
+    assert run_autorec([ROWS], devices=None) == run_autorec([ROWS])
 
 
 # Callbacks
@@ -317,8 +316,6 @@ def test_faulty_arguments_are_refused(options, error, message):
 
 def test_an_optimizer_that_cannot_train_the_network_is_refused():
     run = autorec()
-    with pytest.raises(ValueError, match="LBFGS needs several losses per step: use Adam"):
-        train(run | {"trainer": torch.optim.LBFGS(run["net"].parameters())})
     run["net"].requires_grad_(False)
     with pytest.raises(ValueError, match="trainer holds no parameter of net that requires a gr"):
         train(run)

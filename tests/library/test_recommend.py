@@ -150,11 +150,6 @@ def test_wrong_ratings(user_based, given, message):
         fold_in(user_based[0], given)
 
 
-def test_ratings_on_another_scale(user_based):
-    table = fold_in(user_based[0], {1: 2.5}, scale=d2l.RatingScale(0.5, 5, 0.5))
-    assert len(table) == 10
-
-
 def test_similar_items():
     vectors = torch.tensor([[1.0, 0], [0, 2], [3, 3], [0, 0], [-1, 0], [1, 0]])
     table = similar_items(vectors, 1)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +12,9 @@ import torch
 import autorec_d2l as d2l
 from autorec_d2l import experiments
 from autorec_d2l.data.rating_scale import STARS
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from tuning import refit, tune, tune_and_test
 
 
 class Model:
@@ -21,7 +26,11 @@ class Model:
     def __init__(self, is_solved=False):
         self.fits, self.asked, self.is_solved = [], [], is_solved
 
-    def __call__(self, train_data, held_out, sizes, num_epochs, seed, stars=3.0, best=2):
+    def __call__(
+        self, train_data, held_out, sizes, num_epochs, seed, stars=3.0, best=2, fail=False
+    ):
+        if fail:
+            raise FloatingPointError("the loss is not finite")
         self.fits.append((train_data, held_out, num_epochs, seed, stars))
 
         def predict(table):
@@ -51,7 +60,7 @@ def test_parts_are_those_of_the_protocol(ratings, parts):
 def test_open_epochs_are_evaluated_after_each_and_fixed_ones_at_their_end(parts):
     fit = Model()
     trials = [{"stars": 5.0, "best": 4}, {"stars": 3.0, "num_epochs": 2}]
-    choice = experiments.tune(fit, trials, parts, num_epochs=6, seed=7)
+    choice = tune(fit, trials, parts, num_epochs=6, seed=7)
     (train_data, held_out, epochs, seed, _), (_, unseen, named, _, _) = fit.fits
     assert train_data.equals(parts.fit_data)
     assert held_out.equals(parts.valid_data)
@@ -69,7 +78,7 @@ def test_open_epochs_are_evaluated_after_each_and_fixed_ones_at_their_end(parts)
 
 def test_the_choice_is_fitted_to_the_whole_and_the_test_is_read_once(parts):
     fit = Model()
-    outcome = experiments.tune_and_test(
+    outcome = tune_and_test(
         fit, [{"best": 3}, {"stars": 9.0}], parts, 5, 1, clip=STARS, with_valid=True
     )
     assert outcome.choice.num_epochs == 3
@@ -86,18 +95,16 @@ def test_the_choice_is_fitted_to_the_whole_and_the_test_is_read_once(parts):
 
 
 def test_predictions_are_clipped_after_the_choice(parts):
-    outcome = experiments.tune_and_test(
-        Model(), [{"stars": 9.0}], parts, clip=STARS, with_valid=True
-    )
+    outcome = tune_and_test(Model(), [{"stars": 9.0}], parts, clip=STARS, with_valid=True)
     assert outcome.test_stars.eq(5).all()
     assert outcome.valid_stars.eq(5).all()
-    assert experiments.tune_and_test(Model(), [{"stars": 9.0}], parts).test_stars.eq(9).all()
+    assert tune_and_test(Model(), [{"stars": 9.0}], parts).test_stars.eq(9).all()
 
 
 @pytest.mark.parametrize("trials", [[], [{"num_epochs": 4}]])
 def test_where_nothing_is_open_nothing_is_tried(parts, trials):
     fit = Model()
-    outcome = experiments.tune_and_test(fit, trials, parts, 4)
+    outcome = tune_and_test(fit, trials, parts, 4)
     assert len(fit.fits) == 1
     assert outcome.choice.num_epochs == 4
     assert math.isnan(outcome.choice.valid_rmse)
@@ -106,14 +113,23 @@ def test_where_nothing_is_open_nothing_is_tried(parts, trials):
 
 
 def test_one_trial_with_open_epochs_has_them_chosen(parts):
-    outcome = experiments.tune_and_test(Model(), [{}], parts, 10)
+    outcome = tune_and_test(Model(), [{}], parts, 10)
     assert outcome.choice.num_epochs == 2
     assert len(outcome.choice.tried) == 1
 
 
+def test_a_diverging_trial_is_left_out_and_it_raises_if_all_diverge(parts):
+    diverges = {"stars": -50.0, "fail": True}
+    choice = tune(Model(), [diverges, {"best": 4}, {"stars": 5.0}], parts, 5)
+    assert (choice.trial, choice.num_epochs) == ({"best": 4}, 4)
+    assert choice.tried["valid_rmse"].isna().tolist() == [True, False, False]
+    with pytest.raises(FloatingPointError, match="every trial diverges"):
+        tune(Model(), [diverges, diverges], parts, 5)
+
+
 def test_models_with_a_closed_form_are_evaluated_by_their_predictions(parts):
     fit = Model(is_solved=True)
-    choice = experiments.tune(fit, [{"stars": 1.0}, {"stars": 3.2}], parts, num_epochs=30)
+    choice = tune(fit, [{"stars": 1.0}, {"stars": 3.2}], parts, num_epochs=30)
     assert choice.trial == {"stars": 3.2}
     assert choice.tried["valid_rmse"].notna().all()
 
@@ -122,7 +138,7 @@ def test_a_chosen_epoch_is_a_training_of_that_many_epochs(ratings):
     """AutoRec at the best epoch of a longer training is what `refit` fits, on the same data."""
     parts = experiments.split_parts(ratings)
     settings = {"num_hidden": 4, "batch_size": 5, "lr": 0.05, "dropout": 0.0}
-    choice = experiments.tune(experiments.fit_autorec, [settings], parts, 8)
-    again = experiments.refit(experiments.fit_autorec, choice, parts.fit_data, parts.sizes)
+    choice = tune(experiments.fit_autorec, [settings], parts, 8)
+    again = refit(experiments.fit_autorec, choice, parts.fit_data, parts.sizes)
     rmse = experiments.score(again.predict(parts.valid_data), parts.valid_data)["rmse"]
     assert rmse == pytest.approx(choice.valid_rmse, abs=1e-5)

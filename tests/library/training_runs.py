@@ -58,7 +58,7 @@ def mf():
 def sparse():
     train, test = map(compress, matrices())
     torch.manual_seed(0)
-    net = SparseAutoRec(4, 9, 0.3, input_dropout=0.2, quick_dropout=True)
+    net = SparseAutoRec(4, 9, 0.3, input_dropout=0.2)
     return autorec() | {
         "net": net,
         "train_iter": d2l.load_array((train,), 5, last_batch="rollover"),

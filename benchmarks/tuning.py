@@ -1,52 +1,26 @@
-"""How a comparison is made in this book: tuned on a validation part, tested once.
+"""The protocol of a comparison: tuned on a validation part, tested once.
 
-A model is a function that fits it, such as :func:`fit_autorec`, and its settings. On each split
-every model gets the same number of *trials* (learning rate, initialisation, ...). A trial is
-trained on nine tenths of the training part and evaluated on the last tenth. The best trial is
-trained again on the whole training part, and only then are the test ratings read, once.
+A model is a function that fits it, such as `fit_autorec`, and its settings. On each split every
+model gets the same number of *trials* (learning rate, initialisation, ...). A trial is trained on
+nine tenths of the training part and evaluated on the last tenth. The best trial is trained again
+on the whole training part, and only then are the test ratings read, once.
 """
-
-from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 
 from autorec_d2l.data.rating_scale import RatingScale
-from autorec_d2l.data.splits import split_data_ml100k
-from autorec_d2l.experiments.autorec import Fit, Sizes, score
-from autorec_d2l.experiments.results import Settings, as_json
+from autorec_d2l.data.splits import Parts
+from autorec_d2l.experiments import Fit, score
+from autorec_d2l.experiments.results import as_json
 
 FitFunction = Callable[..., Fit]  # such as fit_autorec
-
-
-class Parts(NamedTuple):
-    """A split into a training and a test part; the training part is split once more."""
-
-    train_data: pd.DataFrame
-    test_data: pd.DataFrame
-    fit_data: pd.DataFrame  # nine tenths of train_data, for trials
-    valid_data: pd.DataFrame  # the last tenth, on which they are evaluated
-    sizes: Sizes
-
-
-def split_parts(
-    ratings: tuple[pd.DataFrame, int, int], mode: str = "random", split: int = 0
-) -> Parts:
-    """Split the ratings of :func:`read_data_ml100k` for training, validation and test.
-
-    ``mode`` is one of :func:`split_data_ml100k`; ``split`` is its seed, and ``1000 + split`` that
-    of the validation part.
-    """
-    data, num_users, num_items = ratings
-    sizes = num_users, num_items
-    train_data, test_data = split_data_ml100k(data, *sizes, mode, 0.1, seed=int(split))
-    halves = split_data_ml100k(train_data, *sizes, "random", 0.1, seed=1000 + int(split))
-    return Parts(train_data, test_data, *halves, sizes)
+Settings = Mapping[str, Any]
 
 
 class Choice(NamedTuple):
@@ -56,7 +30,6 @@ class Choice(NamedTuple):
     num_epochs: int
     valid_rmse: float  # of the chosen trial in stars, unclipped; NaN if there was nothing to choose
     tried: pd.DataFrame  # a row per trial: settings (JSON), epochs, valid_rmse (NaN: diverged)
-    valid_stars: torch.Tensor | None = None  # of the chosen trial, if evaluated only at its end
 
 
 def tune(
@@ -69,29 +42,28 @@ def tune(
 ) -> Choice:
     """Return the trial with the lowest RMSE on the validation part, and its number of epochs.
 
-    A trial with its own ``num_epochs`` is evaluated after the last of them. Any other trains for
-    ``num_epochs``, is evaluated after each, and counts with its best epoch. A trial that diverges
+    A trial with its own `num_epochs` is evaluated after the last of them. Any other trains for
+    `num_epochs`, is evaluated after each, and counts with its best epoch. A trial that diverges
     is left out. Without trials, and with a single one whose number of epochs is fixed, there is
     nothing to choose, and nothing is trained.
 
-    Raises ``FloatingPointError`` if every trial diverges.
+    Raises `FloatingPointError` if every trial diverges.
     """
     columns = ["settings", "epochs", "valid_rmse"]
     if not trials or (len(trials) == 1 and ("num_epochs" in trials[0] or num_epochs == 0)):
         trial, nothing = trials[0] if trials else {}, pd.DataFrame(columns=columns)
         return Choice(trial, int(trial.get("num_epochs", num_epochs)), math.nan, nothing)
     results = [_try(fit, trial, parts, num_epochs, seed, settings) for trial in trials]
-    rows = [(as_json(trial), *result[:2]) for trial, result in zip(trials, results, strict=True)]
+    rows = [(as_json(trial), *result) for trial, result in zip(trials, results, strict=True)]
     tried = pd.DataFrame(rows, columns=columns)
     if tried["valid_rmse"].isna().all():
         raise FloatingPointError(f"every trial diverges: lower the learning rates\n{tried}")
     best = int(tried["valid_rmse"].idxmin())
-    epochs, rmse, stars = results[best]
-    return Choice(trials[best], epochs, rmse, tried, stars)
+    return Choice(trials[best], *results[best], tried)
 
 
-def _try(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float, Any]:
-    """Return a trial's epochs, its validation RMSE (NaN if it diverges), and its predictions."""
+def _try(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float]:
+    """Return a trial's epochs and its validation RMSE (NaN if it diverges)."""
     is_open = "num_epochs" not in trial and num_epochs > 0
     trial = dict(trial)
     epochs = int(trial.pop("num_epochs", num_epochs))
@@ -100,22 +72,21 @@ def _try(fit, trial, parts, num_epochs, seed, settings) -> tuple[int, float, Any
         model = fit(parts.fit_data, held_out, parts.sizes, epochs, seed, **settings, **trial)
         if is_open and len(model.history):  # it was evaluated after each epoch
             curve = model.history["test_rmse"]
-            return int(curve.idxmin()), float(curve.min()), None
-        stars = model.predict(parts.valid_data)
-        return epochs, score(stars, parts.valid_data)["rmse"], stars
+            return int(curve.idxmin()), float(curve.min())
+        return epochs, score(model.predict(parts.valid_data), parts.valid_data)["rmse"]
     except FloatingPointError:
-        return epochs, math.nan, None
+        return epochs, math.nan
 
 
 def refit(
     fit: FitFunction,
     choice: Choice,
     table: pd.DataFrame,
-    sizes: Sizes,
+    sizes: tuple[int, int],
     seed: int = 0,
     **settings: Any,
 ) -> Fit:
-    """Fit the choice of :func:`tune` to a table, without any rating held out."""
+    """Fit the choice of `tune` to a table, without any rating held out."""
     trial = {name: value for name, value in choice.trial.items() if name != "num_epochs"}
     return fit(table, None, sizes, choice.num_epochs, seed, **settings, **trial)
 
@@ -143,12 +114,12 @@ def tune_and_test(
     with_valid: bool = False,
     **settings: Any,
 ) -> Outcome:
-    """Choose a trial by :func:`tune`, fit it to the whole training part, and test it once.
+    """Choose a trial by `tune`, fit it to the whole training part, and test it once.
 
     Args:
-        fit: For example :func:`fit_autorec`.
-        trials: Settings to choose from; each may have its own ``num_epochs``.
-        parts: From :func:`split_parts`.
+        fit: For example `fit_autorec`.
+        trials: Settings to choose from; each may have its own `num_epochs`.
+        parts: From `split_parts`.
         num_epochs: The limit for trials without their own.
         seed: Of every training.
         clip: A scale that limits the final predictions; the choice is made without.
@@ -159,11 +130,11 @@ def tune_and_test(
         FloatingPointError: Every trial diverges.
 
     Example:
-        ``tune_and_test(fit_mf, [{"wd": 1e-5}, {"wd": 1e-4}], split_parts(ratings), 30).test_rmse``
+        `tune_and_test(fit_mf, [{"wd": 1e-5}, {"wd": 1e-4}], split_parts(ratings), 30).test_rmse`
     """
     choice = tune(fit, trials, parts, num_epochs, int(seed), **settings)
-    valid_stars = choice.valid_stars
-    if with_valid and valid_stars is None:
+    valid_stars = None
+    if with_valid:
         model = refit(fit, choice, parts.fit_data, parts.sizes, int(seed), **settings)
         valid_stars = model.predict(parts.valid_data)
     start = time.process_time()
