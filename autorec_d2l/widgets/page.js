@@ -14,7 +14,9 @@ function translate(root) {
   while (texts.nextNode()) {
     const text = texts.currentNode.data;
     const words = text.trim().replace(/\s+/g, " ");
-    if (words in fragment.chinese) texts.currentNode.data = say(words);
+    if (words in fragment.chinese) {
+      texts.currentNode.data = text.replace(text.trim(), () => say(words)); // spaces stay
+    }
   }
   for (const element of root.querySelectorAll("[aria-label]")) {
     element.setAttribute("aria-label", say(element.getAttribute("aria-label")));
