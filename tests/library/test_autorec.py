@@ -91,8 +91,6 @@ def test_one_cycle_ends_with_the_last_step_where_rows_are_rolled_over(ratings):
 
 
 def test_a_table_with_fewer_rows_than_a_batch_is_one_batch(ratings):
-    history = fit(ratings, 2, batch_size=256)[0].history
-    assert history["train_rmse"].notna().all()
     small, large = (fit(ratings, 2, batch_size=size)[0].history for size in (15, 256))
     assert small["train_rmse"].tolist() == pytest.approx(large["train_rmse"].tolist())
 
