@@ -136,15 +136,6 @@ def test_a_changed_function_of_the_same_name_is_fitted_again(ratings, tmp_path):
     assert rmse[2] == rmse[0]
 
 
-def test_labels_come_back_from_the_cache_as_they_were(ratings, tmp_path):
-    dampings = {"None": 1.0, "NA": 2.0, "0.10": 3.0}
-    models = {k: {"fit": experiments.fit_biases, "damping": v} for k, v in dampings.items()}
-    for _ in range(2):
-        table = experiments.run_sweep(ratings, models, splits=[0, 1], cache=tmp_path)
-        assert table["model"].tolist() == 2 * list(models)
-        assert experiments.compare(table, "None").loc["None", "difference"] == 0
-
-
 def test_ctrl_c_returns_the_finished_rows_and_the_sweep_continues_from_there(
     ratings, tmp_path, monkeypatch, capsys
 ):
