@@ -73,6 +73,7 @@ def test_without_torchrun_devices_are_all_gpus_or_the_cpu(monkeypatch, num_gpus)
     gpus = GPUS[:num_gpus]
     assert [d2l.try_gpu(i) for i in range(3)] == [*gpus, *CPU * 3][:3]
     assert d2l.try_all_gpus() == distributed.device_list(None) == (gpus or CPU)
+    assert distributed.device_list("cpu") == distributed.device_list(CPU[0]) == CPU
     with d2l.process_group() as devices:
         assert devices == (gpus or CPU)
     with d2l.process_group(GPUS[1]) as devices:

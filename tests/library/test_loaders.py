@@ -89,12 +89,6 @@ def test_evaluation_batches_are_in_order(last_batch, end):
     assert order(batches) == list(range(end))
 
 
-def test_several_tensors_stay_aligned_and_rows_keep_their_shape():
-    users = torch.arange(10)
-    for batch_users, batch_rows in d2l.load_array((users, users[:, None] * torch.ones(10, 3)), 4):
-        assert torch.equal(batch_rows, batch_users[:, None] * torch.ones(len(batch_users), 3))
-
-
 @pytest.mark.parametrize("last_batch", ["keep", "rollover"])
 def test_batches_of_several_tensors_are_those_of_a_tensor_dataset(last_batch):
     columns = torch.arange(1000), torch.rand(1000)
@@ -129,13 +123,6 @@ def test_batches_get_the_number_types_of_the_network():
     assert scores.tolist() == [4, 5]
     [[single]] = batches_for(nn.Identity(), [torch.tensor([1, 2])])
     assert single.dtype == torch.float32
-
-
-def test_batches_without_ratings_are_refused():
-    with pytest.raises(TypeError, match=r"must hold ratings, got a mask \(bool\)"):
-        list(batches_for(nn.Identity(), [torch.ones(2, dtype=torch.bool)]))
-    with pytest.raises(ValueError, match="yields no batch"):
-        list(batches_for(nn.Identity(), iter([])))
 
 
 @pytest.mark.parametrize(
