@@ -14,7 +14,7 @@ import torchrun_worker
 def reports(tmp_path_factory):
     """The reports of a process without torchrun and of each of two, and what these printed."""
     folder = tmp_path_factory.mktemp("reports")
-    expected = torchrun_worker.report([torch.device("cpu")], folder)
+    expected = torchrun_worker.report(folder)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
         [*torchrun, torchrun_worker.__file__, folder],
