@@ -11,43 +11,48 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset, random_split
-from training_runs import autorec, compress, matrices, mf, one_cycle, sparse, train
+from training_runs import autorec, compress, matrices, mf, sparse, train
 
 import autorec_d2l as d2l
 from autorec_d2l.data.validation import checksum
-from autorec_d2l.training import checkpoints
+from autorec_d2l.training import Callback, checkpoints
 
 
-def train_with(path, run, num_epochs=8, patience=None, **others):
+class Interruption(Callback):
+    """Interrupt a run before the checkpoint of an epoch, as the evaluation of the epoch might."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, run):
+        if len(run.history) == self.epoch:
+            raise InterruptedError
+
+
+def train_with(path, run, num_epochs=8, patience=None, interrupt_in=None, **others):
     """Return losses and weights; `path` is None for a run without a checkpoint."""
     callbacks = [] if patience is None else [d2l.EarlyStopping(patience)]
+    callbacks += [] if interrupt_in is None else [Interruption(interrupt_in)]
     callbacks += [] if path is None else [d2l.Checkpoint(path, **others)]
     return train(run, num_epochs, callbacks=callbacks), run["net"].state_dict()
 
 
+def one_cycle(run):
+    """Hook a schedule to the trainer of a run and return it."""
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(run["trainer"], 0.1, 300)
+    run["trainer"].register_step_post_hook(lambda *_: scheduler.step())
+    return scheduler
+
+
 def scheduled(path, run=None, **options):
     run = run or autorec("rollover")
-    return train_with(path, run, scheduler=one_cycle(run, 300), **options)
+    return train_with(path, run, scheduler=one_cycle(run), **options)
 
 
 def assert_same(first, second):
     assert first[0] == second[0]
     assert first[1].keys() == second[1].keys()
     assert all(torch.equal(first[1][name], second[1][name]) for name in first[1])
-
-
-def interrupt(run, after):
-    """Make the evaluation after epoch `after` of a run fail."""
-    given = run.get("evaluator") or (d2l.evaluator if "inter_mat" in run else d2l.evaluator_mf)
-    epochs = []
-
-    def evaluator(*arguments):
-        epochs.append(1)
-        if len(epochs) > after:
-            raise InterruptedError
-        return given(*arguments)
-
-    return run | {"evaluator": evaluator}
 
 
 class StatefulLoader:
@@ -84,9 +89,9 @@ KINDS = {
 def test_an_interrupted_run_continues_bit_for_bit(kind, tmp_path):
     make, path = KINDS[kind], tmp_path / "run.pt"
     expected = train_with(None, make(), patience=2)
-    for after in (0, 1, 1):  # each time from new objects
+    for epoch in (1, 2, 3):  # each time from new objects
         with pytest.raises(InterruptedError):
-            train_with(path, interrupt(make(), after), patience=2)
+            train_with(path, make(), patience=2, interrupt_in=epoch)
         torch.rand(7)
     assert_same(train_with(path, make(), patience=2), expected)
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.pt"]
@@ -95,12 +100,12 @@ def test_an_interrupted_run_continues_bit_for_bit(kind, tmp_path):
 def test_a_schedule_continues_with_new_and_with_the_same_objects(tmp_path):
     expected = scheduled(None)
     with pytest.raises(InterruptedError):
-        scheduled(tmp_path / "run.pt", interrupt(autorec("rollover"), 3))
+        scheduled(tmp_path / "run.pt", interrupt_in=4)
     assert_same(scheduled(tmp_path / "run.pt"), expected)
     run = autorec("rollover")  # the cell of a notebook that is run twice
-    scheduler = one_cycle(run, 300)
+    scheduler = one_cycle(run)
     with pytest.raises(InterruptedError):
-        train_with(tmp_path / "2.pt", interrupt(run, 3), scheduler=scheduler)
+        train_with(tmp_path / "2.pt", run, scheduler=scheduler, interrupt_in=4)
     assert_same(train_with(tmp_path / "2.pt", run, scheduler=scheduler), expected)
 
 

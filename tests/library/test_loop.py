@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from training_runs import CPU, autorec, matrices, mf, one_cycle, train
+from training_runs import CPU, autorec, matrices, mf, train
 
 import autorec_d2l as d2l
 from autorec_d2l.training import Callback, callbacks
@@ -100,15 +100,6 @@ def test_the_evaluator_is_called_as_in_d2l(make):
     for *call, devices in calls:
         assert all(a is run[name] for a, name in zip(call, names, strict=True))
         assert devices == CPU
-
-
-def test_a_one_cycle_schedule_fits_epochs_whose_rest_rolls_over():
-    """Over `num_epochs * len(train_iter)` steps, as torch documents it; some epochs have more."""
-    run = autorec("rollover")
-    scheduler = one_cycle(run, num_steps=12 * len(run["train_iter"]))
-    assert len(train(run, 12)) == 12
-    assert scheduler.last_epoch == 12 * 12 // 5  # one step per batch
-    assert run["trainer"].param_groups[0]["lr"] < 0.05
 
 
 # What it takes
