@@ -31,7 +31,6 @@ FORMS = {
     "movielens": PLAIN,
     "windows line ends and a byte order mark": "\ufeff" + PLAIN.replace("\n", "\r\n"),
     "utf-16, as Excel saves": PLAIN.replace(",", "\t").encode("utf-16"),
-    "tabs, no header": "1\t10\t.5\t9\n2\t20\t5\t8\n1\t20\t3.5\t7\n300\t30\t4\t6\n",
     "colons": "1::10::0.5::9\n2::20::5::8\n1::20::3.5::7\n300::30::4::6\n",
     "semicolons, quotes": '"User-ID";"ISBN";"Book-Rating"\n"1";"10";"0,5"\n"2";"20";"5"\n'
     '"1";"20";"3,5"\n"300";"30";"4"\n',

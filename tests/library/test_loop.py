@@ -105,48 +105,23 @@ def test_the_evaluator_is_called_as_in_d2l(make):
 # What it takes
 
 
-ROWS = torch.tensor([[5, 0, 3, 0], [0, 4, 1, 2], [0, 0, 0, 5]])
-TEST = torch.tensor([[0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]])
-
-
-def run_autorec(batches, inter_mat=TEST):
-    torch.manual_seed(0)
-    net = d2l.AutoRec(2, 4, dropout=0)
-    trainer = torch.optim.Adam(net.parameters(), lr=0.01)
-    return train({"net": net, "train_iter": batches, "test_iter": batches, "loss": d2l.L2Loss()},
-                 2, trainer=trainer, inter_mat=inter_mat, devices=CPU)  # fmt: skip
+ROWS, TEST = matrices()
 
 
 @pytest.mark.parametrize(
     ("batches", "test"),
     [
-        ([ROWS[:2].double(), ROWS[2:].double()], TEST.double()),
-        ([[ROWS[:2].numpy()], (ROWS[2:].numpy(),)], TEST.numpy()),
-        (DataLoader(TensorDataset(ROWS.byte()), 2), pd.DataFrame(TEST.numpy())),
-        (d2l.load_array(ROWS.half().numpy(), 2, is_train=False), TEST.tolist()),
+        (list(ROWS.double().split(5)), TEST.double()),
+        ([(rows.numpy(),) for rows in ROWS.split(5)], TEST.numpy()),
+        (DataLoader(TensorDataset(ROWS.byte()), 5), pd.DataFrame(TEST.numpy())),
+        (d2l.load_array(ROWS.half().numpy(), 5, is_train=False), TEST.tolist()),
     ],
-    ids=["lists", "arrays", "DataLoader", "load_array"],
+    ids=["list", "arrays", "DataLoader", "load_array"],
 )
 def test_autorec_takes_batches_of_any_kind_and_number_type(batches, test):
-    expected = run_autorec([ROWS[:2].float(), ROWS[2:].float()])
-    assert np.allclose(run_autorec(batches, inter_mat=test), expected, rtol=1e-6)
-
-
-def test_mf_takes_ids_and_stars_of_any_number_type():
-    def run_mf(batch):
-        torch.manual_seed(0)
-        net = d2l.MF(2, 4, 3)
-        trainer = torch.optim.Adam(net.parameters(), lr=0.01)
-        return train({"net": net, "train_iter": [batch], "test_iter": [batch]}, 2,
-                     loss=d2l.L2Loss(), trainer=trainer, devices=CPU)  # fmt: skip
-
-    users, items, scores = [0, 0, 1, 2, 3], [0, 2, 1, 0, 1], [5, 3, 4, 1, 2]
-    expected = run_mf([torch.tensor(users), torch.tensor(items), torch.tensor(scores).float()])
-    columns = np.array(users, "int16"), pd.Series(items, dtype="uint8"), np.array(scores)
-    assert np.allclose(run_mf(columns), expected, rtol=1e-6)
-    column = torch.tensor(scores)[:, None]
-    with pytest.raises(ValueError, match=r"predicts \(5,\), but the target, .*, is \(5, 1\)"):
-        run_mf([columns[0], columns[1], column])
+    expected = train(autorec(dropout=0) | {"train_iter": ROWS.split(5)})
+    same = {"train_iter": batches, "test_iter": batches, "inter_mat": test}
+    assert np.allclose(train(autorec(dropout=0) | same), expected, rtol=1e-6)
 
 
 # Callbacks
@@ -268,3 +243,10 @@ def negative():
 def test_faulty_arguments_are_refused(options, error, message):
     with pytest.raises(error, match=message):
         train(autorec(), **options)
+
+
+def test_a_target_that_predictions_would_be_broadcast_to_is_refused():
+    run = mf()
+    column = [[users, items, scores[:, None]] for users, items, scores in run["train_iter"]]
+    with pytest.raises(ValueError, match=r"predicts \(8,\), but the target, .*, is \(8, 1\)"):
+        train(run | {"train_iter": column})
