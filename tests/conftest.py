@@ -1,8 +1,4 @@
-"""What several test files share: ratings, real and made up, several processes, and one thread."""
-
-import os
-import subprocess
-import sys
+"""What several test files share: ratings, real and made up, a browser, and one thread."""
 
 import numpy as np
 import pandas as pd
@@ -31,23 +27,6 @@ def ratings():
     users, items = np.divmod(np.random.RandomState(0).permutation(12 * 15)[:100], 15)
     stars = 1 + (users + items) % 5
     return pd.DataFrame({"user_id": users + 1, "item_id": items + 1, "rating": stars}), 12, 15
-
-
-@pytest.fixture(scope="session")
-def launch():
-    """Return a function that runs Python in several processes of torchrun, or (None) without it."""
-
-    def run(size, *arguments):
-        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
-        return subprocess.run(
-            [sys.executable, *([] if size is None else torchrun), *map(str, arguments)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="session")

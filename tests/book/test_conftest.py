@@ -19,16 +19,17 @@ SOURCE = 'import os\nprint(os.environ["TQDM_DISABLE"], os.environ["PYTHONHASHSEE
 
 @pytest.fixture
 def project(tmp_path):
-    """A project of two chapters of one cell: its stored output is right, and wrong."""
+    """A project of one chapter with two cells: a stored output is right, the other one wrong."""
     book = tmp_path / "project" / "book"
     book.mkdir(parents=True)
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, book.parent)
-    for name, stored in (("right", "1 0\n"), ("wrong", "1 1\n")):
-        output = new_output("stream", name="stdout", text=stored)
-        nb = new_notebook(cells=[new_code_cell(SOURCE, execution_count=1, outputs=[output])])
-        nb.metadata.kernelspec = {"name": "another", "display_name": "Of another machine"}
-        nbformat.write(nb, book / f"{name}.ipynb")
+    outputs = [new_output("stream", name="stdout", text=stored) for stored in ("1 0\n", "1 1\n")]
+    nb = new_notebook(
+        cells=[new_code_cell(SOURCE, execution_count=1, outputs=[output]) for output in outputs]
+    )
+    nb.metadata.kernelspec = {"name": "another", "display_name": "Of another machine"}
+    nbformat.write(nb, book / "chapter.ipynb")
     return book.parent
 
 
@@ -40,7 +41,7 @@ def run(project, *options):
 def test_a_changed_output_fails_from_any_folder(project):
     done = run(project, "--nbval", "-rA")
     assert "1 failed, 1 passed" in done.stdout, done.stdout
-    assert "PASSED project/book/right.ipynb" in done.stdout
+    assert "PASSED project/book/chapter.ipynb::Cell 0" in done.stdout
 
 
 def test_without_nbval_pytest_collects_nothing_and_does_not_break(project):

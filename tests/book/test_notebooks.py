@@ -242,17 +242,3 @@ def test_checks_notice_what_they_are_for(sound):
         nb = copy.deepcopy(sound)
         exec(f"nb.{place} = value", {"nb": nb, "value": value})
         assert list(check(nb)), f"{check.__name__} does not notice {place} = {value!r}"
-
-
-@pytest.mark.parametrize(
-    ("lesson", "same"),
-    [
-        ("def f(x):\n    return x", True),
-        ("def f(x, y=1):\n    return x", False),
-        ("@cache\ndef f(x):\n    return x", False),
-        ("class f:\n    pass", False),
-    ],
-)
-def test_definitions_are_compared_as_syntax_trees(lesson, same):
-    ours = 'def f(x: int) -> int:\n    """Return it."""\n    # A comment.\n    return (x)'
-    assert (definitions(lesson) == definitions(ours)) is same

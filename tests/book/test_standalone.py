@@ -8,7 +8,6 @@ import importlib.metadata
 import importlib.util
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -185,23 +184,6 @@ def test_the_wheel_is_the_library_and_always_the_same(folder):
     assert {Path(name).suffix for name in files} >= {".py", ".typed", ".csv", ".npz", ".js", ".css"}
     setup = sources(read(folder / "mf.ipynb"), "code")[0]
     assert setup == standalone_notebooks.setup_source(name, wheel)
-
-
-def test_a_module_that_is_gone_is_not_in_the_next_wheel(tmp_path):
-    """By pip, in one folder, as a reader's `%pip install ..` builds it."""
-    shutil.copytree(ROOT / "autorec_d2l", tmp_path / "autorec_d2l")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    old = tmp_path / "autorec_d2l" / "old.py"
-    old.touch()
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    wheels = []
-    for out in ("first", "second"):
-        subprocess.run([*command, "-w", out, "."], cwd=tmp_path, check=True)
-        (path,) = (tmp_path / out).iterdir()
-        wheels.append(packed(path.read_bytes()))
-        old.unlink(missing_ok=True)
-    assert wheels[0] - wheels[1] == {"autorec_d2l/old.py"}
 
 
 @pytest.mark.parametrize(

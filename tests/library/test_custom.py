@@ -38,17 +38,15 @@ def fitted():
     return custom.fit(read(made_up()), **LONG)
 
 
-@pytest.mark.parametrize("ends", [(0.5, 5), (-10, 10)])
-def test_stretched_stars_give_the_same_rmse_and_predictions(ends):
-    low, high = ends
-    data, stretched = made_up(), made_up(low, high)
+def test_stretched_stars_give_the_same_rmse_and_predictions():
+    """Also where a rating is 0 or below."""
+    data, stretched = made_up(), made_up(-10, 10)
     models = [custom.fit(read(table), **SMALL) for table in (data, stretched)]
     plain, other = (model.report["test"] for model in models)
-    unit = (high - low) / 4
     for name in ("model", "mean", "biases"):
-        assert other[name] / unit == pytest.approx(plain[name], abs=1e-5)
+        assert other[name] / 5 == pytest.approx(plain[name], abs=1e-5)
     before, after = (model.predict(data)["prediction"].to_numpy() for model in models)
-    assert 1 + (after - low) / unit == pytest.approx(before, abs=1e-5)
+    assert 1 + (after + 10) / 5 == pytest.approx(before, abs=1e-5)
 
 
 def test_order_of_rows_and_names_of_ids_do_not_change_the_model(fitted, tmp_path, monkeypatch):
@@ -56,12 +54,12 @@ def test_order_of_rows_and_names_of_ids_do_not_change_the_model(fitted, tmp_path
     shuffled = data.sample(frac=1, random_state=0)
     renamed = shuffled.assign(user="u" + shuffled["user"], item="x" + shuffled["item"])
     monkeypatch.setattr(reader, "CHUNK", 100)
-    shuffled.to_csv(tmp_path / "shuffled.csv", index=False)
-    for table in (tmp_path / "shuffled.csv", renamed):  # the new names sort as the old ones
-        model = custom.fit(read(table), **LONG)
-        assert model.report["test"] == pytest.approx(fitted.report["test"])
-        predictions = model.predict(table)["prediction"].set_axis(shuffled.index).sort_index()
-        assert predictions.to_numpy() == pytest.approx(fitted.predict(data)["prediction"])
+    table = tmp_path / "renamed.csv"  # the new names sort as the old ones
+    renamed.to_csv(table, index=False)
+    model = custom.fit(read(table), **LONG)
+    assert model.report["test"] == pytest.approx(fitted.report["test"])
+    predictions = model.predict(table)["prediction"].set_axis(shuffled.index).sort_index()
+    assert predictions.to_numpy() == pytest.approx(fitted.predict(data)["prediction"])
     other = custom.fit(read(data), **SMALL, seed=1)
     assert other.report["test"]["mean"] != fitted.report["test"]["mean"]
 
@@ -91,19 +89,13 @@ def test_other_files_are_refused(fitted, tmp_path, monkeypatch):
     path = tmp_path / "model.pt"
     fitted.save(path)
     whole = path.read_bytes()
-    files = {
-        "truncated": whole[: len(whole) // 2],
-        "text": b"user,item,rating\n",
-        "changed": whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:],
-    }
-    for name, raw in files.items():
-        (tmp_path / name).write_bytes(raw)
-    torch.save({"weight": torch.ones(2)}, tmp_path / "weights")
+    changed = whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:]
+    (tmp_path / "changed").write_bytes(changed)
     torch.save({"format": "autorec_d2l model", "version": 2}, tmp_path / "hollow")
     torch.save(os.system, tmp_path / "pickle")
     state = torch.load(path, weights_only=True)
     torch.save(state | {"users": (["1"], "object")}, tmp_path / "shapes")
-    for name in [*files, "weights", "hollow", "pickle", "shapes"]:
+    for name in ("changed", "hollow", "pickle", "shapes"):
         with pytest.raises(ValueError, match=rf"{name} is not a complete model"):
             custom.load(tmp_path / name)
     monkeypatch.setattr("autorec_d2l.custom.model.VERSION", 0)
@@ -113,16 +105,15 @@ def test_other_files_are_refused(fitted, tmp_path, monkeypatch):
         custom.load(tmp_path / "none")
 
 
-@pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
-def test_a_failed_save_leaves_the_old_model(fitted, tmp_path, monkeypatch, error):
+def test_a_failed_save_leaves_the_old_model(fitted, tmp_path, monkeypatch):
     fitted.save(tmp_path / "model.pt")
 
     def save_half(state, file):
         file.write(b"half of it")
-        raise error
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", save_half)
-    with pytest.raises(type(error)):
+    with pytest.raises(KeyboardInterrupt):
         fitted.save(tmp_path / "model.pt")
     assert custom.load(tmp_path / "model.pt").recommend("7").equals(fitted.recommend("7"))
     assert os.listdir(tmp_path) == ["model.pt"]
@@ -186,10 +177,6 @@ TWICE = pd.DataFrame({"item": ["3", "9", "3"], "rating": [5, 2, 1]})
         (lambda model: model.recommend(), "give either a user, or the ratings of a new one"),
         (lambda model: model.recommend(ratings={"3": 6}), "numbers from 1 to 5, got 6"),
         (lambda model: model.recommend(ratings=TWICE), "an item occurs twice"),
-        (
-            lambda model: custom.fit(read(made_up(num_rows=4))),
-            "the test part of 4 ratings is empty",
-        ),
     ],
 )
 def test_what_cannot_be_answered_is_one_error(fitted, call, message):
@@ -222,20 +209,16 @@ def test_a_fit_resumes_from_its_checkpoint_and_is_the_same(fitted, tmp_path):
     assert sorted(os.listdir(tmp_path)) == names
 
 
-def test_better_than_the_biases_is_not_enough_where_the_mean_is_better():
+def test_a_gain_is_one_over_both_baselines_and_beyond_chance():
     ratings = np.tile([1.0, 5.0], 100)
     baselines = {"mean": np.full(200, 3.0), "biases": 6 - ratings}
     bad = compare_to_baselines(ratings, np.full(200, 3.5), **baselines)
     assert "The model is not better than the baselines beyond chance." in format_comparison(bad)
     good = compare_to_baselines(ratings, (3 + ratings) / 2, **baselines)
     assert "better than the global mean by 50.0%" in format_comparison(good)
-
-
-def test_a_gain_within_chance_is_none():
-    ratings = np.tile([1.0, 5.0], 100)
-    baseline = np.full(200, 3.0)
-    model = baseline + np.random.default_rng(0).normal(0, 0.1, 200) + (ratings - 3) * 0.001
-    assert not compare_to_baselines(ratings, model, mean=baseline)["beats_baselines"]
+    noise = np.random.default_rng(0).normal(0, 0.1, 200)
+    chance = compare_to_baselines(ratings, 3 + noise + (ratings - 3) * 0.001, **baselines)
+    assert not chance["beats_baselines"]
 
 
 def test_shuffled_ratings_leave_only_the_baselines():

@@ -31,7 +31,6 @@ FORMS = {
     "movielens": PLAIN,
     "windows line ends and a byte order mark": "\ufeff" + PLAIN.replace("\n", "\r\n"),
     "utf-16, as Excel saves": PLAIN.replace(",", "\t").encode("utf-16"),
-    "tabs, no header": "1\t10\t.5\t9\n2\t20\t5\t8\n1\t20\t3.5\t7\n300\t30\t4\t6\n",
     "colons": "1::10::0.5::9\n2::20::5::8\n1::20::3.5::7\n300::30::4::6\n",
     "semicolons, quotes": '"User-ID";"ISBN";"Book-Rating"\n"1";"10";"0,5"\n"2";"20";"5"\n'
     '"1";"20";"3,5"\n"300";"30";"4"\n',
@@ -56,10 +55,6 @@ def test_every_form_of_a_table_gives_all_its_rows(tmp_path, form, monkeypatch):
     assert (ratings.scale.low, ratings.scale.high) == (0.5, 5)
 
 
-def test_a_compressed_table(tmp_path):
-    assert rows(read(tmp_path, gzip.compress(PLAIN.encode()), "ratings.csv.gz")) == NUMBERS
-
-
 def test_columns_can_be_given_by_name_or_position(tmp_path):
     text = "who;what;how much;when\nann;tea;-10;2\nbob;tea;0;1\n"
     named = {"user": "who", "item": "what", "rating": "how much"}
@@ -75,7 +70,6 @@ def test_columns_can_be_given_by_name_or_position(tmp_path):
     [
         ["007", "7x", "NA"],
         ["9007199254740993", "9007199254740992", "-5"],
-        ["18446744073709551615", "0", "1"],
         ["None", "nan", "null"],
         ["Zoë", "日本", "1e19"],
     ],
@@ -101,7 +95,7 @@ def test_a_frame_with_ids_of_any_kind(ratings, kind):
 
 
 @pytest.mark.parametrize(
-    "ids", [[1e19, 2e19], [2.0**53, 1], np.float32([2**24, 1]), [np.inf, 1], pd.array([1e19, 1.0])]
+    "ids", [[2.0**53, 1], np.float32([2**24, 1]), [np.inf, 1], pd.array([1e19, 1.0])]
 )
 def test_floats_that_cannot_tell_ids_apart_are_refused(ids):
     table = pd.DataFrame({"user": ids, "item": [1, 1], "rating": [1, 2]})
@@ -152,15 +146,12 @@ BAD = {
     ),
     "text": (HEAD + "1,2,3\n1,3,good\n", "row 2: a rating has to be a finite number, got 'good'"),
     "infinity": (HEAD + "1,2,3\n1,3,-inf\n", "row 2: a rating has to be a finite number"),
-    "no rating": (HEAD + "1,2,3\n1,3,\n", "row 2: a rating has to be a finite number, it is miss"),
     "no user": (HEAD + ",2,3\n1,3,2\n", "row 1: every row needs its user, it is missing"),
     "empty": ("", "is empty"),
-    "blank lines": ("\n\n", "is empty"),
     "header only": (HEAD, "has no rows below its header"),
     "no header, wide": ("1,2,3,4,5,6\n", "has no header and 6 columns"),
     "pair twice": (HEAD + "1,2,3\n2,2,1\n1,2,4\n", "row 3: user 1 rates item 2 a second time"),
     "constant": (HEAD + "1,2,3\n2,2,3\n", "every rating is 3"),
-    "ragged": (HEAD + "1,2,3\n2,3,4,5\n", "cannot be read as a table: .*line 3"),
     "ragged, colons": ("1::2::3\n2::3::4::5\n", "cannot be read as a table: .*line 2"),
     "decimal comma": (HEAD + "1,2,3,5\n", "cannot be read as a table"),
     "cut off": (gzip.compress(bytes(range(256)) * 99)[:60], "is an archive or the like"),
@@ -180,7 +171,8 @@ def test_a_bad_table_is_one_error_that_names_the_file(tmp_path, fault):
     assert "\n" not in str(stop.value)
 
 
-def test_a_compressed_table_that_is_cut_off(tmp_path):
+def test_a_compressed_table_and_one_that_is_cut_off(tmp_path):
+    assert rows(read(tmp_path, gzip.compress(PLAIN.encode()), "ratings.csv.gz")) == NUMBERS
     text = HEAD + "".join(f"{i},{i * 7919 % 1009},{i % 5}\n" for i in range(9000))
     with pytest.raises(ValueError, match=r"gz cannot be read as a table: Compressed file ended"):
         read(tmp_path, gzip.compress(text.encode())[:-2000], "ratings.csv.gz")
@@ -193,16 +185,11 @@ REVIEW, TITLE = ("user", "item", "rating", "review"), ("user", "title", "item", 
     ("separator", "columns", "line", "text", "opening"),
     [
         ("\t", REVIEW, 110, 'a so-called "comedy"', '"Never'),
-        (",", REVIEW, 51, 'a so-called "comedy"', '"Never'),
-        (",", REVIEW, 110, '19"', '"Never, again'),
         (",", REVIEW, 51, '19"', '"Never, again'),
         (";", REVIEW, 110, "no other mark", '"Never'),
-        ("\t", TITLE, 110, 'a so-called "comedy"', '"Never'),
         ("|", TITLE, 51, '19"', '"Never'),
-        (",", TITLE, 51, '19"', '"Never, again'),
         (",", TITLE, 110, '1,9"', '"Never, again'),
         (",", TITLE[1:] + TITLE[:1], 51, '19"', '"Never'),
-        (",", ("title", "user", "rating", "item"), 51, '19"', '"Never, again'),
         (" ", REVIEW, 52, '19"', '"Never'),
     ],
 )
@@ -227,28 +214,20 @@ def test_a_rating_off_a_given_scale_and_a_scale_that_is_none(tmp_path):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(IsADirectoryError):
-        read_ratings(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
         read_ratings(tmp_path / "none.csv")
 
 
-def test_parquet_is_read_by_pandas(tmp_path, monkeypatch):
-    frame = pd.DataFrame(NUMBERS, columns=["user", "item", "rating"])
-    monkeypatch.setattr(pd, "read_parquet", lambda path: frame)
-    assert rows(read(tmp_path, b"PAR1....")) == NUMBERS
-
-
-def test_json_and_workbooks_are_read_by_pandas(tmp_path, monkeypatch):
+def test_json_workbooks_and_parquet_are_read_by_pandas(tmp_path, monkeypatch):
     table = pd.DataFrame({"user": ["007", "8"], "item": ["a", "b"], "rating": [4.5, 2.0]})
     for name, form in (("lines.json", {"lines": True}), ("array.json", {})):
         table.to_json(tmp_path / name, orient="records", **form)
         ratings = read_ratings(tmp_path / name, verbose=False)
         assert ratings.users.values.tolist() == ["007", "8"]
         assert ratings.data["rating"].tolist() == [4.5, 2.0]
-    monkeypatch.setattr(pd, "read_excel", lambda path: table)
-    (tmp_path / "book.xlsx").write_bytes(b"PK")
-    assert len(read_ratings(tmp_path / "book.xlsx", verbose=False).data) == 2
+    for kind, name, raw in (("excel", "book.xlsx", b"PK"), ("parquet", "ratings.csv", b"PAR1...")):
+        monkeypatch.setattr(pd, f"read_{kind}", lambda path: table)
+        assert len(read(tmp_path, raw, name).data) == 2
 
 
 def test_counts_are_noted():

@@ -1,6 +1,9 @@
-"""Training in three processes that torchrun starts once; they run torchrun_worker.py."""
+"""Training in two processes that torchrun starts once; they run torchrun_worker.py."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,18 +11,25 @@ import torchrun_worker
 
 
 @pytest.fixture(scope="module")
-def reports(launch, tmp_path_factory):
-    """The reports of a process without torchrun and of each of three, and what these printed."""
+def reports(tmp_path_factory):
+    """The reports of a process without torchrun and of each of two, and what these printed."""
     folder = tmp_path_factory.mktemp("reports")
-    expected = torchrun_worker.report([torch.device("cpu")], folder)
-    done = launch(3, torchrun_worker.__file__, folder)
+    expected = torchrun_worker.report(folder)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*torchrun, torchrun_worker.__file__, folder],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr
-    found = [json.loads((folder / f"3.{rank}").read_text("utf-8")) for rank in range(3)]
+    found = [json.loads((folder / f"2.{rank}").read_text("utf-8")) for rank in range(2)]
     return expected, found, done.stdout
 
 
 def test_several_processes_train_as_one(reports):
-    """Their numbers of rows and of ratings differ, so unweighted gradients would differ by 2e-3."""
+    """Their shares of a batch differ: without weights for them, parameters would differ by 0.09."""
     expected, found, _ = reports
     for report in found:
         for name in ("weights", "rmse"):
@@ -30,7 +40,7 @@ def test_several_processes_train_as_one(reports):
 
 def test_each_process_drops_other_units_and_a_checkpoint_restores_them(reports):
     expected, found, _ = reports
-    assert len({report["seed"] for report in found}) == 3
+    assert len({report["seed"] for report in found}) == 2
     assert all(report["is_resumed_alike"] for report in [expected, *found])
 
 
@@ -50,7 +60,7 @@ def test_all_processes_refuse_the_same(reports):
     messages = {
         "nan": "the loss is not finite",
         "negative": "a dense matrix holds negative ratings",
-        "few rows": "3 processes need batches of 3 rows, got one of 1",
+        "few rows": "2 processes need batches of 2 rows, got one of 1",
         "sparse": "several processes can share dense batches only",
         "several devices": "a process of torchrun has one device",
         "other world size": "run1.pt belongs to another run: there",

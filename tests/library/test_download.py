@@ -145,7 +145,6 @@ def test_the_first_source_serves_once_and_its_archive_is_not_unpacked(web, home,
     ("page", "reason"),
     [
         (MISSING, "404 Client Error"),
-        (BUSY, "503 Server Error"),
         (TRUNCATED, "IncompleteRead"),
         (HTML, "SHA256 hash of downloaded file (ml-100k.zip) does not match the known hash"),
     ],

@@ -9,8 +9,7 @@ GOOD = "1\t2\t3\t881250949\n2\t1\t5\t891717742\n"
 RECBOLE = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
 
 
-@pytest.mark.parametrize("separator", ["\t", "::"])
-@pytest.mark.parametrize("line", ["\n", "\r\n"])
+@pytest.mark.parametrize(("separator", "line"), [("\t", "\n"), ("::", "\r\n")])
 def test_ratings_become_integers_in_their_order(separator, line):
     raw = GOOD.replace("\t", separator).replace("\n", line).encode()
     data = parse_ratings(raw, "u.data", 2, 2, separator)
@@ -24,12 +23,10 @@ def test_ratings_become_integers_in_their_order(separator, line):
     [
         ("1\t1\t3\t4\t5", "Expected 4 fields in line 3, saw 5"),
         ("1\t1\t3", r"timestamp must be an integer, 0 to 4294967296, got nan in data.iloc\[2\]"),
-        ("<html>", r"user_id must be an integer, 1 to 2, got nan in data.iloc\[2\]"),
         ('"1\t1\t3\t4', r"user_id must be an integer, 1 to 2, got nan in data.iloc\[2\]"),
         ("\xff\t1\t3\t4", r"user_id must be an integer, 1 to 2, got nan in data.iloc\[2\]"),
         ("1\t3\t3\t4", r"item_id must be an integer, 1 to 2, got 3 in data.iloc\[2\]"),
         ("1\t1\t6\t4", r"rating must be .* 1 to 5, got 6 at user 1, item 1, data.iloc\[2\]"),
-        ("1\t1\t3.5\t4", r"rating must be .* 1 to 5, got 3.5 at user 1, item 1, data.iloc\[2\]"),
         ("1\t1\t\t4", r"rating must be .* 1 to 5, got nan at user 1, item 1, data.iloc\[2\]"),
         ("1\t1\t3\t-4", "timestamp must be an integer, 0 to 4294967296, got -4"),
         ("1\t2\t4\t4", r"user 1 rates item 2 a second time in data.iloc\[2\]"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l.recommend import fold_in, predict_all, recommend, similar_items, top_k
+from autorec_d2l.recommend import fold_in, recommend, similar_items, top_k
 from autorec_d2l.sparse import RatingMatrix, SparseAutoRec
 
 
@@ -116,14 +116,6 @@ def test_recommending_leaves_the_network_in_training_mode():
     net = d2l.AutoRec(2, 3).train()
     fold_in(net, {1: 4})
     assert net.training
-    assert predict_all(net, torch.zeros(2, 3)).shape == (2, 3)
-
-
-def test_no_ratings_give_the_overall_favourites(user_based):
-    net, matrix = user_based
-    table = fold_in(net, {}, n=3)
-    empty = predict_all(net, torch.zeros(1, matrix.shape[1]))[0]
-    assert items(table) == (empty.argsort(descending=True)[:3] + 1).tolist()
 
 
 def test_items_with_few_ratings_are_left_out_for_a_new_user(user_based):
@@ -141,7 +133,6 @@ def test_items_with_few_ratings_are_left_out_for_a_new_user(user_based):
         ({0: 3}, "item_id must be an integer, at least 1, got 0"),
         ({16: 3}, "item_id must be an integer from 1 to 15, got 16"),
         ({"Fargo": 3}, "item_id must be an integer, at least 1, got 'Fargo'"),
-        ({1: 0}, "ratings must be whole numbers from 1 to 5, got 0"),
         ({1: 2.5}, "ratings must be whole numbers from 1 to 5, got 2.5"),
     ],
 )

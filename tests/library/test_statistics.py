@@ -21,13 +21,11 @@ def test_paired_interval_against_scipy_where_nothing_overlaps(splits):
 
 def test_the_correction_is_that_of_nadeau_and_bengio():
     """For ten 90/10 splits the variance is 1/10 + 1/9 in place of 1/10."""
-    differences = np.random.RandomState(0).normal(size=10)
-    _, corrected = experiments.paired_interval(differences, test_ratio=0.1)
-    _, plain = experiments.paired_interval(differences, test_ratio=1e-12)
-    assert corrected / plain == pytest.approx(((1 / 10 + 1 / 9) / (1 / 10)) ** 0.5)
-    _, of_folds = experiments.paired_interval(differences[:5], test_ratio=0.2)
-    _, plain = experiments.paired_interval(differences[:5], test_ratio=1e-12)
-    assert of_folds / plain == pytest.approx((1 + 5 / 4) ** 0.5)
+    for splits, test_ratio, more in ((10, 0.1, 10 / 9), (5, 0.2, 5 / 4)):
+        differences = np.random.RandomState(0).normal(size=splits)
+        _, corrected = experiments.paired_interval(differences, test_ratio)
+        _, plain = experiments.paired_interval(differences, test_ratio=1e-12)
+        assert corrected / plain == pytest.approx((1 + more) ** 0.5)
 
 
 def test_p_values_are_the_other_side_of_the_interval():
@@ -102,10 +100,6 @@ def test_compare_refuses_what_is_not_paired():
         experiments.compare(rows[:-1], "default")
     with pytest.raises(ValueError, match="duplicate entries"):
         experiments.compare(pd.concat([rows, rows[:1]]), "default")
-    with pytest.raises(KeyError, match="defualt"):
-        experiments.compare(rows, "defualt")
-    with pytest.raises(ValueError, match="at least 2 splits, got 1"):
-        experiments.compare(rows[rows["split"] == 0], "default")
 
 
 def test_equivalent_is_two_one_sided_tests():

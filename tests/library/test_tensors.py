@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -10,11 +9,10 @@ import pytest
 import torch
 
 import autorec_d2l as d2l
-from autorec_d2l import experiments
 from autorec_d2l.data import download, movielens
 
 UDATA = "1\t2\t3\t881250949\n2\t2\t3\t881250950\n3\t2\t3\t881250951\n"
-FOLDS = ["u1", "u2", "u3", "u4", "u5"]
+ML1M = "1::1193::5::978300760\n7::10::1::956704000\n1::10::3::978302109\n6040::3952::4::956704746\n"
 
 
 @pytest.fixture
@@ -43,20 +41,12 @@ def ratings():
 # MovieLens-100K
 
 
-def test_movielens_100k_is_what_its_readme_says(ml100k):
+def test_movielens_100k_written_back_is_grouplens_udata_byte_for_byte(ml100k):
     data, num_users, num_items = ml100k
-    assert (len(data), num_users, num_items) == (100_000, 943, 1682)
+    assert (num_users, num_items) == (943, 1682)
     assert list(data.columns) == ["user_id", "item_id", "rating", "timestamp"]
     assert (data.dtypes == "int64").all()
-    assert set(data["user_id"]) == set(range(1, 944))
-    assert set(data["item_id"]) == set(range(1, 1683))
-    assert set(data["rating"]) == {1, 2, 3, 4, 5}
-    assert data["user_id"].value_counts().min() == 20
-    assert data["timestamp"].between(pd.Timestamp("1997-09-19").timestamp(), 893_300_000).all()
-
-
-def test_movielens_100k_written_back_is_grouplens_udata_byte_for_byte(ml100k):
-    text = ml100k[0].to_csv(sep="\t", header=False, index=False, lineterminator="\n")
+    text = data.to_csv(sep="\t", header=False, index=False, lineterminator="\n")
     found = hashlib.sha256(text.encode()).hexdigest()
     assert found == "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490"
 
@@ -67,14 +57,8 @@ def test_the_films_of_movielens_100k(ml100k):
     assert items["item_id"].tolist() == list(range(1, 1683))
     assert items.duplicated(["title", "year"]).sum() == 18
     assert items.loc[0].tolist() == [1, "Toy Story", 1995, "Animation|Children's|Comedy"]
-    assert items.loc[1411, ["title", "year"]].tolist() == [
-        "Land Before Time III: The Time of the Great Giving",
-        1995,
-    ]
     assert items.loc[items["year"].isna(), "title"].tolist() == ["unknown"]
-    assert items["year"].min() == 1922
-    assert items["year"].max() == 1998
-    assert not items["title"].str.contains(r"\(\d{4}\)").any()
+    assert (items["year"].min(), items["year"].max()) == (1922, 1998)
 
 
 def test_both_real_sources_give_the_same_tables(monkeypatch, tmp_path):
@@ -115,18 +99,18 @@ def test_an_unpacked_folder_without_its_table_is_refused(home):
         d2l.read_items_ml100k()
 
 
-@pytest.mark.parametrize("length", [0, 16, 18, 32, 38])
+@pytest.mark.parametrize("length", [0, 32, 38])
 def test_a_table_that_is_cut_off_is_refused(home, length):
     """In a row or between two; where only a timestamp is shorter, the hash is another."""
+    (home / "ml-1m" / "ratings.dat").write_text(ML1M[: ML1M.index("6040")], encoding="utf-8")
+    with pytest.raises(ValueError, match="ml-1m has 4 ratings, this table has 3 and is cut off"):
+        d2l.read_data_ml1m()
     file = home / "ml-100k" / "u.data"
     file.write_text(UDATA[:-1], encoding="utf-8")
     assert len(d2l.read_data_ml100k()[0]) == 3, "only the last line end is missing"
     file.write_text(UDATA[:length], encoding="utf-8")
     with pytest.raises(ValueError, match=r"is cut off|u.data: "):
         d2l.read_data_ml100k()
-
-
-ML1M = "1::1193::5::978300760\n7::10::1::956704000\n1::10::3::978302109\n6040::3952::4::956704746\n"
 
 
 def test_movielens_1m_gets_ids_without_gaps_and_keeps_the_original_ones(home):
@@ -153,23 +137,15 @@ def test_the_order_of_the_file_of_movielens_1m_does_not_change_a_split(home):
         pd.testing.assert_frame_equal(part, other)
 
 
-def test_movielens_1m_that_is_cut_off_is_refused(home):
-    (home / "ml-1m" / "ratings.dat").write_text(ML1M[: ML1M.index("6040")], encoding="utf-8")
-    with pytest.raises(ValueError, match="ml-1m has 4 ratings, this table has 3 and is cut off"):
-        d2l.read_data_ml1m()
-
-
 # Splits
 
 
-@pytest.mark.parametrize("split_mode", ["random", "seq-aware", "u1", "u5"])
-def test_the_parts_are_disjoint_complete_and_in_order(ml100k, split_mode):
-    train_data, test_data = d2l.split_data_ml100k(*ml100k, split_mode)
-    assert train_data.index.is_monotonic_increasing
-    assert test_data.index.is_monotonic_increasing
-    pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), ml100k[0])
-    sizes = {"random": 10_000, "seq-aware": 943}
-    assert len(test_data) == sizes.get(split_mode, 20_000)
+def test_the_folds_are_blocks_of_rows_and_the_rest_is_for_training(ml100k):
+    for k in range(5):
+        train_data, test_data = d2l.split_data_ml100k(*ml100k, f"u{k + 1}")
+        assert test_data.index.tolist() == list(range(20_000 * k, 20_000 * (k + 1)))
+        assert train_data.index.is_monotonic_increasing
+        pd.testing.assert_frame_equal(pd.concat([train_data, test_data]).sort_index(), ml100k[0])
 
 
 def test_a_seed_gives_one_random_split_whatever_numpys_global_state(ml100k):
@@ -181,12 +157,6 @@ def test_a_seed_gives_one_random_split_whatever_numpys_global_state(ml100k):
     assert len(d2l.split_data_ml100k(*ml100k, test_ratio=0.25)[1]) == 25_000
 
 
-def test_the_folds_are_blocks_of_rows(ml100k):
-    for k, fold in enumerate(FOLDS):
-        test_data = d2l.split_data_ml100k(*ml100k, fold)[1]
-        assert test_data.index.tolist() == list(range(20_000 * k, 20_000 * (k + 1)))
-
-
 def test_seq_aware_takes_what_a_plain_loop_over_the_rows_takes(ml100k):
     last = {}
     for row in ml100k[0].itertuples():
@@ -196,28 +166,21 @@ def test_seq_aware_takes_what_a_plain_loop_over_the_rows_takes(ml100k):
     assert sorted(row.Index for row in last.values()) == test_data.index.tolist()
 
 
-def test_415_users_tie_at_their_last_timestamp(ml100k):
-    data = ml100k[0]
-    latest = data.groupby("user_id")["timestamp"].transform("max")
-    ties = Counter(data.loc[data["timestamp"] == latest, "user_id"])
-    assert sum(count > 1 for count in ties.values()) == 415
-
-
 def test_seq_aware_by_hand_takes_the_first_of_several_last_ratings(ratings):
     before = ratings.copy()
     train_data, test_data = d2l.split_data_ml100k(ratings, 4, 3, "seq-aware", test_ratio=0)
     assert test_data.index.tolist() == [1, 2, 4, 5]
     assert train_data.index.tolist() == [0, 3, 6]
-    unlabelled = ratings.set_index(pd.Index([0] * len(ratings)))
+    times = ratings["timestamp"] + 2**60  # of which float64 knows only some
+    unlabelled = ratings.assign(timestamp=times).set_index(pd.Index([0] * len(ratings)))
     test_data = d2l.split_data_ml100k(unlabelled, 4, 3, "seq-aware")[1]
-    assert test_data.values.tolist() == ratings.iloc[[1, 2, 4, 5]].values.tolist()
+    assert test_data["item_id"].tolist() == [2, 1, 2, 3]
     pd.testing.assert_frame_equal(ratings, before)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"test_ratio": 0}, "test_ratio must lie between 0 and 1, got 0"),
         ({"test_ratio": float("nan")}, "test_ratio must lie between 0 and 1, got nan"),
         ({"split_mode": "u6"}, "split_mode must be one of random, seq-aware, u1, .*, got 'u6'"),
         ({"split_mode": "u2"}, "'u2' is a fold of the 100,000 rows.*got 7 rows; use"),
@@ -253,75 +216,25 @@ def test_implicit_feedback_is_one_where_there_is_a_rating(ratings):
         d2l.load_data_ml100k(ratings, 4, 3, "other")
 
 
-def test_the_matrix_of_movielens_100k_is_the_one_that_pandas_pivots(ml100k):
-    data, num_users, num_items = ml100k
-    inter = d2l.load_data_ml100k(data, num_users, num_items)[3]
-    pivot = data.pivot(index="item_id", columns="user_id", values="rating").fillna(0)
-    assert inter.shape == (1682, 943)
-    assert np.array_equal(inter.numpy(), pivot.to_numpy())
-
-
-@pytest.fixture
-def float64():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def test_another_default_dtype_changes_only_the_network(ratings, float64):
-    users, items, scores, inter = d2l.load_data_ml100k(ratings, 4, 3)
-    assert scores.dtype == inter.dtype == torch.float32
-    for net, arrays, inter_mat in (
-        (d2l.AutoRec(2, 4), (inter,), inter),
-        (d2l.MF(2, 4, 3), (users, items, scores), None),
-    ):
-        trainer, test_iter = torch.optim.Adam(net.parameters()), d2l.load_array(arrays, 2, False)
-        history = d2l.train_recsys_rating(
-            net, d2l.load_array(arrays, 2), test_iter, d2l.L2Loss(), trainer, 1, inter_mat=inter_mat
-        )
-        assert history[["train_rmse", "test_rmse"]].notna().all(axis=None)
-        assert {parameter.dtype for parameter in net.parameters()} == {torch.float64}
-
-
-@pytest.mark.parametrize("column", ["user_id", "item_id"])
-def test_ids_with_gaps_are_refused_before_memory_is_taken(ratings, column):
-    ratings[column] += 987_654_321
-    sizes = {"user_id": 4, "item_id": 3, column: int(ratings[column].max())}
-    sizes = sizes["user_id"], sizes["item_id"]
-    message = rf"{column} goes up to 987,654,32\d, for 7 ratings: renumber .*{column}.*read_ratings"
-    with pytest.raises(ValueError, match=message):
-        d2l.load_data_ml100k(ratings, *sizes)
-    with pytest.raises(ValueError, match=message):
-        experiments.fit_autorec(ratings, None, sizes, 1, 0, num_hidden=4)
-
-
-def test_a_dense_matrix_that_is_too_large_is_refused(ratings):
-    with pytest.raises(
-        ValueError, match=r"800,000 users and 90,000 items takes 288 GB: use .*sparse"
-    ):
+def test_matrices_too_large_are_refused_before_memory_is_taken(ratings):
+    with pytest.raises(ValueError, match=r"90,000 items takes 288 GB: use .*sparse"):
         d2l.load_data_ml100k(ratings, 800_000, 90_000)
+    with pytest.raises(ValueError, match=r"item_id goes up to 987,654,321, for 7 ratings: renum"):
+        d2l.load_data_ml100k(ratings, 4, 987_654_321)
 
 
-@pytest.mark.parametrize("split_mode", ["seq-aware", "random"])
-def test_split_and_load_is_the_three_steps_in_one(ml100k, split_mode):
-    num_users, num_items, *loaded = d2l.split_and_load_ml100k(
-        split_mode, test_ratio=0.2, batch_size=5000, seed=3
-    )
+@pytest.mark.parametrize("given", [(), ("random", "implicit", 0.2, 5000, 3)])
+def test_split_and_load_is_the_three_steps_in_one(ml100k, given):
+    """Its defaults are those of d2l."""
+    mode, feedback, ratio, batch_size, seed = given or ("seq-aware", "explicit", 0.1, 256, 0)
+    num_users, num_items, *loaded = d2l.split_and_load_ml100k(*given)
     assert (num_users, num_items) == (943, 1682)
-    parts = d2l.split_data_ml100k(*ml100k, split_mode, 0.2, seed=3)
-    train, test = (d2l.load_data_ml100k(part, 943, 1682)[:3] for part in parts)
+    parts = d2l.split_data_ml100k(*ml100k, mode, ratio, seed=seed)
+    train, test = (d2l.load_data_ml100k(part, 943, 1682, feedback)[:3] for part in parts)
     expected = (
-        d2l.load_array(train, 5000, seed=3, last_batch="rollover"),
-        d2l.load_array(test, 5000, is_train=False),
+        d2l.load_array(train, batch_size, seed=seed, last_batch="rollover"),
+        d2l.load_array(test, batch_size, is_train=False),
     )
     for batches, others in zip(loaded, expected, strict=True):
         for batch, other in zip(batches, others, strict=True):
             assert all(torch.equal(a, b) for a, b in zip(batch, other, strict=True))
-
-
-def test_split_and_load_is_seq_aware_by_default_and_passes_the_feedback_on(ml100k):
-    _, _, train_iter, test_iter = d2l.split_and_load_ml100k(feedback="implicit")
-    assert len(next(iter(train_iter))[2]) == 256
-    scores = torch.cat([scores for _, _, scores in test_iter])
-    assert len(scores) == 943
-    assert scores.unique().tolist() == [1]

@@ -70,13 +70,6 @@ def sparse():
     }
 
 
-def one_cycle(run, num_steps=40):
-    """Hook a schedule to the trainer of a run and return it."""
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(run["trainer"], 0.1, num_steps)
-    run["trainer"].register_step_post_hook(lambda *_: scheduler.step())
-    return scheduler
-
-
 def train(run, num_epochs=4, **options):
     """Return the losses, one pair per epoch."""
     history = d2l.train_recsys_rating(**run | {"num_epochs": num_epochs} | options)
