@@ -35,7 +35,7 @@ KEPT = {
     "code": re.compile(r"(?<!`)`([^`]+)`(?!`)"),
     "tag": re.compile(r"<[^>]+>"),
     "link": re.compile(r"\]\(([^)\s]+)\)"),
-    "number": re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?: (?:million|万))?"),
+    "number": re.compile(r"(?<![A-Za-z])\d+(?:,\d{3})*(?:\.\d+)?(?: (?:million|万))?"),
 }
 # RMSE, PyTorch, MovieLens-100K, without the s of a plural.
 NAME = re.compile(r"(?<![\w-])[A-Z]\w*[A-Z\d](?:\w*[A-RT-Za-rt-z\d])?(?:-\w+)*")

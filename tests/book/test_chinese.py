@@ -1,5 +1,6 @@
 """The Chinese edition says what the English one says, as far as a program can tell."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import catalogues  # noqa: E402
 import messages  # noqa: E402
 
 PAGES = {page.stem: page for page in catalogues.pages()}
-ENGLISH = "**Never** use `x` of $a$ {cite}`key`, see [MF](mf.ipynb): RMSE is 0.9 after 1.6 million steps."
+ENGLISH = (
+    "**Never** use `x` of $a$ {cite}`key`, see [MF](mf.ipynb): RMSE is 0.9 after 1.6 million steps."
+)
 CHINESE = "**绝不要**用 $a$ 的 `x` {cite}`key`，见 [MF](mf.ipynb)：经过 160 万步，RMSE 是 0.9。"
 
 
@@ -48,6 +51,18 @@ def test_a_fault_is_noticed(old, new, fault):
     assert found == [] if fault is None else fault in "; ".join(found)
 
 
+def test_the_readme_has_the_same_commands_numbers_and_links():
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")]
+    fence = re.compile(r"^```\w+\n.*?^```$", re.MULTILINE | re.DOTALL)
+    english, chinese = (fence.findall(text) for text in texts)
+    assert english == chinese
+    assert len(english) > 5
+    english, chinese = (catalogues.kept(fence.sub("", text))[0] for text in texts)
+    for kind in ("code", "number"):
+        assert english[kind] == chinese[kind]
+    assert english["link"] - chinese["link"] == {"README.zh-CN.md": 1}
+
+
 def test_a_term_is_that_of_the_glossary():
     terms = catalogues.glossary()
     assert terms["rating matrix"] == "评分矩阵"
@@ -57,7 +72,10 @@ def test_a_term_is_that_of_the_glossary():
 
 
 def test_a_changed_sentence_is_named_with_the_old_one(monkeypatch):
-    old, new = "It is in stars, and large errors count more.", "It is in stars, and large errors count."
+    old, new = (
+        "It is in stars, and large errors count more.",
+        "It is in stars, and large errors count.",
+    )
     found = messages.messages_of_page(PAGES["movielens"])
     changed = {new if message == old else message: cell for message, cell in found.items()}
     monkeypatch.setattr(catalogues, "messages_of_page", lambda page: changed)
@@ -73,7 +91,9 @@ def test_an_update_keeps_what_is_translated(tmp_path, monkeypatch):
     page.write_text("# Title\n\nOne sentence that stays.\n", encoding="utf-8")
     catalogues.update(page)
     po = tmp_path / "page.po"
-    text = po.read_text(encoding="utf-8").replace('stays."\nmsgstr ""', 'stays."\nmsgstr "一句话。"')
+    text = po.read_text(encoding="utf-8").replace(
+        'stays."\nmsgstr ""', 'stays."\nmsgstr "一句话。"'
+    )
     po.write_text(text, encoding="utf-8")
     page.write_text("# Title\n\nOne sentence that stays.\n\nAnother.\n", encoding="utf-8")
     catalogues.update(page)
@@ -133,5 +153,5 @@ PLACEHOLDER
 
 
 def test_an_unknown_directive_is_an_error():
-    with pytest.raises(ValueError, match="does not know the directive {other}"):
+    with pytest.raises(ValueError, match=r"the directive \{other\}"):
         messages.messages("```{other}\ntext\n```")

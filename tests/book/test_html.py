@@ -77,11 +77,24 @@ IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' +
 
 HEAD = """() => Object.entries({
     'no title': document.title.trim(),
-    'no language': document.documentElement.lang === 'en',
+    'no language': document.documentElement.lang ===
+        (location.pathname.includes('/zh/book/') ? 'zh-CN' : 'en'),
     'no favicon': document.querySelector('link[rel*=icon]'),
     'two search fields': document.querySelectorAll('input[name=q]').length < 2
         || location.pathname.endsWith('search.html'),
 }).filter(([, isRight]) => !isRight).map(([fault]) => fault)"""
+# English in the Chinese edition, apart from code, outputs, names and cited works.
+ENGLISH = r"""() => document.documentElement.lang === 'en' || location.pathname.endsWith('api.html')
+    ? [] : [...document.querySelectorAll(
+    'main article :is(h1, h2, h3, p, li, td, th, summary, figcaption), .bd-sidebar-primary a')]
+    .filter(e => !e.closest('.cell_output, dl.py, .bibliography, #LIVE') && !e.querySelector('p'))
+    .map(e => {
+        const text = e.cloneNode(true);
+        text.querySelectorAll('code, .math, a.external').forEach(part => part.remove());
+        return text.textContent.trim();
+    })
+    .filter(text => !/[\u4e00-\u9fff]/.test(text) && /[a-z]{3,} [a-z]{3,}|^\d+\. [A-Z]/.test(text))
+    .map(text => 'English: ' + text.slice(0, 80))"""
 ANCHORS = "[...document.querySelectorAll('[id], a[name]')].map(e => e.id || e.name)"
 LINKS = "[...document.querySelectorAll('a[href]')].map(e => e.href)"
 
@@ -163,7 +176,7 @@ def live_faults(page, faults, path, dark=True, known=None):
     page.goto(path.as_uri(), wait_until="load")
     links, anchors = page.evaluate(LINKS), page.evaluate(ANCHORS)
     page.add_style_tag(content=STILL)
-    checks = [HEAD, EQUATIONS, IMAGES, OVERFLOW, WIDE_CODE]
+    checks = [HEAD, ENGLISH, EQUATIONS, IMAGES, OVERFLOW, WIDE_CODE]
     for script in [*checks, WIDE_OUTPUT]:
         faults += page.evaluate(script)
     page.set_viewport_size({"width": 390, "height": 800})
@@ -196,11 +209,11 @@ def pages(html, browser):
     paths = [
         path
         for path in sorted(html.rglob("*.html"))
-        if "_static" not in path.parts and path != html / "index.html"  # a redirect
+        if "_static" not in path.parts and path not in (html / "index.html", html / "zh/index.html")
     ]
     # First those that are looked at in both modes: what they have goes from the others.
     for path in sorted(paths, key=lambda path: path.stem not in DARK):
-        dark = path.stem in DARK
+        dark = path.stem in DARK and "zh" not in path.parts
         found[path.as_uri()] = live_faults(page, faults, path, dark, known)
     page.context.close()
     return found
@@ -217,6 +230,64 @@ def test_every_page_is_there(html, pages):
     assert pages.keys() >= wanted
     redirect = (html / "index.html").read_text(encoding="utf-8")
     assert re.search(r'<html lang="en">.*<title>.+</title>.*url=book/index.html"', redirect, re.S)
+
+
+def test_each_page_has_one_in_the_other_language_with_the_same_anchors(html, pages):
+    for url, (_, links, anchors) in pages.items():
+        if "/zh/" not in url:
+            chinese = url.replace(html.as_uri(), f"{html.as_uri()}/zh")
+            _, their_links, their_anchors = pages[chinese]
+            assert {*anchors} == {*their_anchors}
+            if not url.endswith(("genindex.html", "py-modindex.html")):
+                assert chinese in links
+                assert url in their_links
+
+
+def test_the_link_to_the_other_language_keeps_the_place(html, browser):
+    page, faults = visit(browser, html / "book" / "mf.html")
+    start = f"{page.url}#exercises"
+    page.goto(start)
+    for language in ("zh-CN", "en"):
+        page.click(".btn-language-button")
+        page.wait_for_function("lang => document.documentElement.lang === lang", arg=language)
+        assert page.url.endswith("#exercises")
+    assert page.url == start
+    assert len(page.context.pages) == 1
+    assert faults == []
+    page.context.close()
+
+
+@pytest.mark.parametrize(("language", "is_offered"), [("zh-CN", True), ("en-US", False)])
+def test_chinese_is_offered_once_to_who_asks_for_it(language, is_offered, html, browser):
+    page, faults = visit(browser, html / "book" / "mf.html", locale=language)
+    offer = page.locator(".language-offer")
+    assert offer.is_visible() == is_offered
+    if is_offered:
+        assert offer.locator("a").get_attribute("href").endswith("zh/book/mf.html")
+        offer.locator("button").click()
+        page.reload()
+        assert offer.count() == 0
+    assert faults == []
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("评分矩阵", "movielens"),
+        ("掩码", "autorec"),
+        ("AutoRec", "autorec"),
+        ("配对差值", "protocol"),
+    ],
+)
+def test_search_in_chinese(query, page, html, browser):
+    tab, _ = new_page(browser)  # Sphinx also fetches excerpts, which `file:` forbids
+    tab.goto(f"{(html / 'zh' / 'search.html').as_uri()}?q={query}")
+    tab.wait_for_function("document.querySelector('.search-summary')?.textContent.match(/[1-9]/)")
+    found = tab.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
+    assert any(f"/zh/book/{page}.html" in link for link in found)
+    assert all("/zh/" in link for link in found)
+    tab.context.close()
 
 
 def dead_links(pages):
@@ -360,11 +431,11 @@ def test_live_faults_are_noticed(html, browser, tmp_path):
 
 
 CELLS = [
-    ("import torch\n\ntorch.manual_seed(0)\ndata = load()", {}, "the set-up"),
-    ("import x\nx.plot()", {"image/png": "AA"}, "the code of this figure"),
-    ("assert x\ntable", {"text/html": ["<table>"]}, "the code of this table"),
-    ("for x in y:\n    assert x\nprint(1)", {"text/plain": "1"}, "the checks"),
-    ("a = b()  # an import or an assert is neither", {}, "the code"),
+    ("import torch\n\ntorch.manual_seed(0)\ndata = load()", {}, "set-up"),
+    ("import x\nx.plot()", {"image/png": "AA"}, "figure"),
+    ("assert x\ntable", {"text/html": ["<table>"]}, "table"),
+    ("for x in y:\n    assert x\nprint(1)", {"text/plain": "1"}, "checks"),
+    ("a = b()  # an import or an assert is neither", {}, "code"),
 ]
 
 
