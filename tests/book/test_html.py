@@ -78,16 +78,16 @@ IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' +
 HEAD = """() => Object.entries({
     'no title': document.title.trim(),
     'no language': document.documentElement.lang ===
-        (location.pathname.includes('/zh/book/') ? 'zh-CN' : 'en'),
+        (location.pathname.includes('/zh/') ? 'zh-CN' : 'en'),
     'no favicon': document.querySelector('link[rel*=icon]'),
     'two search fields': document.querySelectorAll('input[name=q]').length < 2
         || location.pathname.endsWith('search.html'),
 }).filter(([, isRight]) => !isRight).map(([fault]) => fault)"""
-# English in the Chinese edition, apart from code, outputs, names and cited works.
-ENGLISH = r"""() => document.documentElement.lang === 'en' || location.pathname.endsWith('api.html')
+# English in the Chinese edition, apart from code, outputs and names. Some pages hold little else.
+ENGLISH = r"""() => document.documentElement.lang === 'en' || /(api|references|run_times)\.html$/.test(location.pathname)
     ? [] : [...document.querySelectorAll(
     'main article :is(h1, h2, h3, p, li, td, th, summary, figcaption), .bd-sidebar-primary a')]
-    .filter(e => !e.closest('.cell_output, dl.py, .bibliography, #LIVE') && !e.querySelector('p'))
+    .filter(e => !e.closest('.cell_output, .autorec-fragment') && !e.querySelector('p'))
     .map(e => {
         const text = e.cloneNode(true);
         text.querySelectorAll('code, .math, a.external').forEach(part => part.remove());
