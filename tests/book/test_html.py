@@ -78,15 +78,15 @@ IMAGES = """() => [...document.images].filter(e => !e.alt).map(e => 'no alt: ' +
 HEAD = """() => Object.entries({
     'no title': document.title.trim(),
     'no language': document.documentElement.lang ===
-        (location.pathname.includes('/zh/') ? 'zh-CN' : 'en'),
+        (location.pathname.includes('/html/zh/') ? 'zh-CN' : 'en'),
     'no favicon': document.querySelector('link[rel*=icon]'),
     'two search fields': document.querySelectorAll('input[name=q]').length < 2
         || location.pathname.endsWith('search.html'),
 }).filter(([, isRight]) => !isRight).map(([fault]) => fault)"""
 # English in the Chinese edition, apart from code, outputs and names. Some pages hold little else.
-ENGLISH = r"""() => document.documentElement.lang === 'en' || /(api|references|run_times)\.html$/.test(location.pathname)
-    ? [] : [...document.querySelectorAll(
-    'main article :is(h1, h2, h3, p, li, td, th, summary, figcaption), .bd-sidebar-primary a')]
+ENGLISH = r"""() => [...document.querySelectorAll('html:lang(zh) :is(main article '
+    + ':is(h1, h2, h3, p, li, td, th, summary, figcaption), .bd-sidebar-primary a)')]
+    .filter(() => !/(api|references|run_times)\.html$/.test(location.pathname))
     .filter(e => !e.closest('.cell_output, .autorec-fragment') && !e.querySelector('p'))
     .map(e => {
         const text = e.cloneNode(true);
@@ -213,7 +213,7 @@ def pages(html, browser):
     ]
     # First those that are looked at in both modes: what they have goes from the others.
     for path in sorted(paths, key=lambda path: path.stem not in DARK):
-        dark = path.stem in DARK and "zh" not in path.parts
+        dark = path.stem in DARK and html / "zh" not in path.parents
         found[path.as_uri()] = live_faults(page, faults, path, dark, known)
     page.context.close()
     return found
@@ -233,14 +233,17 @@ def test_every_page_is_there(html, pages):
 
 
 def test_each_page_has_one_in_the_other_language_with_the_same_anchors(html, pages):
-    for url, (_, links, anchors) in pages.items():
-        if "/zh/" not in url:
-            chinese = url.replace(html.as_uri(), f"{html.as_uri()}/zh")
-            _, their_links, their_anchors = pages[chinese]
-            assert {*anchors} == {*their_anchors}
-            if not url.endswith(("genindex.html", "py-modindex.html")):
-                assert chinese in links
-                assert url in their_links
+    english = [url for url in pages if not url.startswith(f"{html.as_uri()}/zh/")]
+    assert 2 * len(english) == len(pages)
+    for url in english:
+        _, links, anchors = pages[url]
+        chinese = url.replace(html.as_uri(), f"{html.as_uri()}/zh")
+        _, their_links, their_anchors = pages[chinese]
+        if "/book/" in url.removeprefix(html.as_uri()):  # the index of names has an anchor a letter
+            assert chinese in links
+            assert url in their_links
+            differ = {*anchors} ^ {*their_anchors}
+            assert [one for one in differ if not one.startswith(("svg-", "MJX-"))] == []  # drawn
 
 
 def test_the_link_to_the_other_language_keeps_the_place(html, browser):
@@ -285,8 +288,8 @@ def test_search_in_chinese(query, page, html, browser):
     tab.goto(f"{(html / 'zh' / 'search.html').as_uri()}?q={query}")
     tab.wait_for_function("document.querySelector('.search-summary')?.textContent.match(/[1-9]/)")
     found = tab.eval_on_selector_all("#search-results li a", "all => all.map(a => a.href)")
-    assert any(f"/zh/book/{page}.html" in link for link in found)
-    assert all("/zh/" in link for link in found)
+    assert any(f"/html/zh/book/{page}.html" in link for link in found)
+    assert all("/html/zh/" in link for link in found)
     tab.context.close()
 
 
