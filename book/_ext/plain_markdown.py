@@ -18,7 +18,8 @@ from messages import N_, catalogue
 from pybtex.database import Entry, parse_file
 
 NEW_CELL = "\f"  # marks the beginning of a cell
-EXERCISE, SOLUTION = N_("Exercise"), N_("Solution")
+EXERCISE, SOLUTION = N_("### Exercise"), N_("### Solution")
+LINK_TEXT = N_("{text} (*{title}*)")
 PARSER = MarkdownIt("commonmark").use(colon_fence_plugin)
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:)([\w-]+)\.(?:ipynb|md)\)")
@@ -44,16 +45,16 @@ class Book:
         works = parse_file(str(folder / "references.bib"), encoding="utf-8").entries
         return cls(titles, works, url.rstrip("/"), folder, language)
 
-    def heading(self, word: str) -> str:
-        """Return the heading of an exercise or a solution."""
-        return f"### {catalogue(self.language, 'extensions')(word)}"
+    def say(self, message: str) -> str:
+        """Return a message of this module in the language of the book."""
+        return catalogue(self.language, "extensions")(message)
 
     def link(self, name: str, text: str = "") -> str:
         """Return a link to a page, or its title if the book has no public URL."""
         title = self.titles[name]
         if self.url:
             return f"[{text or title}]({self.url}/{name}.html)"
-        return f"{text} (*{title}*)" if text else f"*{title}*"
+        return self.say(LINK_TEXT).format(text=text, title=title) if text else f"*{title}*"
 
     def cite(self, key: str, form: str) -> str:
         """Return author and year, with a link to the work if its entry has one."""
@@ -116,7 +117,7 @@ def _role(name: str, content: str, book: Book) -> str:
 
 def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "solution-start":
-        return f"{NEW_CELL}{book.heading(SOLUTION)}{NEW_CELL}"
+        return f"{NEW_CELL}{book.say(SOLUTION)}{NEW_CELL}"
     if name == "solution-end":
         return NEW_CELL
     if name == "image":
@@ -130,7 +131,7 @@ def _directive(name: str, title: str, content: str, book: Book) -> str:
     if name == "tab-item":
         return f"**{title}**\n\n{content}"
     if name == "exercise":
-        return f"{book.heading(EXERCISE)}\n\n{content}"
+        return f"{book.say(EXERCISE)}\n\n{content}"
     if name == "admonition":
         quotation = f"**{title}**\n\n{content}".split("\n")
         return "\n".join(f"> {line}".rstrip() for line in quotation)

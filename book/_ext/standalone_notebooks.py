@@ -72,7 +72,7 @@ def standalone(cells: list[dict], setup: str, book: Book) -> dict:
     Its first code cell, the set-up, becomes `setup`. Code that the book folds is folded here too,
     and so are solutions.
     """
-    made, folded, solution = [], [], book.heading(SOLUTION)
+    made, folded, solution = [], [], book.say(SOLUTION)
     for cell in cells:
         if cell["cell_type"] == "markdown":
             texts = plain("".join(cell["source"]), book).split(NEW_CELL)

@@ -317,6 +317,20 @@ def test_every_chapter_links_its_standalone_notebook(html, pages):
         assert not any("_sources" in link for link in links)
 
 
+def test_standalone_notebooks_have_the_same_code_in_both_languages(html):
+    for chapter in (ROOT / "book").glob("*.ipynb"):
+        english, chinese = (
+            json.loads((html / folder / chapter.name).read_text(encoding="utf-8"))["cells"]
+            for folder in ("standalone", "zh/standalone")
+        )
+        assert [cell["id"] for cell in english] == [cell["id"] for cell in chinese]
+        for cell, same in zip(english, chinese, strict=True):
+            if cell["cell_type"] == "code":
+                assert cell == same
+            elif re.search("[a-z]{3} [a-z]{3}", cell["source"]):
+                assert re.search("[\u4e00-\u9fff]", same["source"])
+
+
 def test_every_public_name_is_in_the_library_reference(html, pages):
     public = {name: getattr(autorec_d2l, name) for name in autorec_d2l.__all__}
     described = {f"{thing.__module__}.{name}" for name, thing in public.items() if callable(thing)}
