@@ -32,6 +32,7 @@ HAN = "\u4e00-\u9fff"
 KEPT = {
     "formula": re.compile(r"\$\$?[^$]+\$\$?"),
     "role": re.compile(r"\{[\w:-]+\}`(?:[^`<]+<)?([^`>]+)>?`"),
+    "field": re.compile(r"\{\w+\}"),
     "code": re.compile(r"(?<!`)`([^`]+)`(?!`)"),
     "tag": re.compile(r"<[^>]+>"),
     "link": re.compile(r"\]\(([^)\s]+)\)"),
