@@ -99,9 +99,15 @@ class Captions(SphinxTransform):
                 toctree["caption"] = to(toctree["caption"])
 
 
+def set_url(app, config):
+    """Set the URL of the Chinese pages, which the book's extensions take from pyproject.toml."""
+    if config.language == "zh_CN" and config.html_baseurl:
+        config.html_baseurl = f"{config.html_baseurl.rstrip('/')}/{FOLDER}"
+
+
 def start(app):
     """Start the build of the Chinese edition."""
-    if app.config.language != "en" or app.builder.format != "html" or not app.config.with_chinese:
+    if app.config.language != "en" or app.builder.format != "html":
         return
     options = ["-W"] * app.warningiserror + ["--all"] * app.fresh_env_used
     app.chinese = subprocess.Popen(
@@ -153,7 +159,8 @@ def add_links(app, pagename, templatename, context, doctree):
         f'<meta property="og:locale" content="{locales[0]}">',
         f'<meta property="og:locale:alternate" content="{locales[1]}">',
     ]
-    if base := app.config.html_baseurl.rstrip("/"):
+    if url := app.config.html_baseurl.rstrip("/"):
+        base = url.removesuffix(f"/{FOLDER}") if is_chinese else url
         pages = (("en", here), ("zh-CN", f"{FOLDER}/{here}"), ("x-default", here))
         tags += [
             f'<link rel="alternate" hreflang="{code}" href="{base}/{path}">' for code, path in pages
@@ -163,10 +170,10 @@ def add_links(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Register the transforms, the search and the event handlers."""
-    app.add_config_value("with_chinese", True, "")
     app.add_search_language(ChineseSearch)
     app.add_transform(TableSources)
     app.add_transform(Captions)
+    app.connect("config-inited", set_url, priority=900)  # after the other extensions
     app.connect("builder-inited", start, priority=900)  # after old pages have been deleted
     app.connect("build-finished", finish, priority=900)
     app.connect("html-page-context", add_links, priority=503)  # after "Run it yourself"
