@@ -96,8 +96,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         alone(write_table, folder / "ratings.csv", options.tenth)
-        rows = pd.concat([alone(fit, folder), alone(answer, folder)]).ffill()
-    rows = rows.astype({"num_users": int, "num_items": int, "num_ratings": int})
+        rows = pd.concat([alone(fit, folder), alone(answer, folder)], ignore_index=True)
+    rows = rows.ffill().convert_dtypes()  # what counts rows and bytes is whole again
     print(rows.round(2).to_string())
     if not options.tenth:
         write_results(rows, "custom_scale.csv", packages=("torch", "pandas"), data=("synthetic",))
