@@ -139,7 +139,7 @@ def _hold_out(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the ratings to fit and those to hold out, random or the latest; none for ratio 0."""
     if ratio == 0:
-        return data, data[:0]
+        return data, data[:0].copy()  # a view would keep all rows alive
     if not by_time:
         return split_data_ml100k(data, *sizes, "random", ratio, seed)
     if data["timestamp"].isna().any():
