@@ -1,6 +1,6 @@
 """Is the model of `custom.fit` better than its members, than biases and than Surprise?
 
-    python benchmarks/custom_tables.py [--splits 5]
+    python benchmarks/custom_tables.py [--processes 2]
 
 Writes `autorec_d2l/results/custom_tables.csv`: RMSE on a random tenth that chose nothing, for each
 of five tables, each split and each model. *Default* models of Surprise have its own settings;
@@ -14,10 +14,11 @@ ETH Zurich rate lectures; from the R package lme4, GPL).
 """
 
 import tarfile
+from functools import partial
 
 import pandas as pd
 from external_models import fit_surprise
-from provenance import options_of, write_results
+from provenance import map_splits, write_results
 
 import autorec_d2l as d2l
 from autorec_d2l import custom, experiments
@@ -100,16 +101,22 @@ def read_insteval():
     return data.rename(columns={"s": "user", "d": "item", "y": "rating"})
 
 
-def tables():
-    """Yield the name of each table, its ratings, and their scale."""
-    columns = {"user_id": "user", "item_id": "item"}
-    small = d2l.read_data_ml100k()[0].rename(columns=columns)
-    large = d2l.read_data_ml1m()[0].rename(columns=columns)
-    yield "MovieLens-100K", small, (1, 5)
-    yield "FilmTrust", read_filmtrust(), (0.5, 4)
-    yield "InstEval", read_insteval(), (1, 5)
-    yield "MovieLens-100K, 20,000 ratings", small.sample(20_000, random_state=0), (1, 5)
-    yield "MovieLens-1M, 50,000 ratings", large.sample(50_000, random_state=0), (1, 5)
+def read_movielens(read, size=None):
+    """Return the ratings of MovieLens, or `size` random ones of them."""
+    data = read()[0].rename(columns={"user_id": "user", "item_id": "item"})
+    return data if size is None else data.sample(size, random_state=0)
+
+
+TABLES = {  # what reads each, and its scale
+    "MovieLens-100K": (partial(read_movielens, d2l.read_data_ml100k), (1, 5)),
+    "FilmTrust": (read_filmtrust, (0.5, 4)),
+    "InstEval": (read_insteval, (1, 5)),
+    "MovieLens-100K, 20,000 ratings": (
+        partial(read_movielens, d2l.read_data_ml100k, 20_000),
+        (1, 5),
+    ),
+    "MovieLens-1M, 50,000 ratings": (partial(read_movielens, d2l.read_data_ml1m, 50_000), (1, 5)),
+}
 
 
 def errors(table, scale, split):
@@ -142,16 +149,21 @@ def errors(table, scale, split):
         yield f"Surprise {name}, tuned", fitted(train, trials[best], test) if best else default
 
 
+def run_split(run):
+    """Return a row for each model on a split of a table."""
+    name, split = run
+    read, scale = TABLES[name]
+    rows = []
+    for model, rmse in errors(read(), scale, split):
+        rows.append({"table": name, "split": split, "model": model, "test_rmse": rmse})
+        print(f"{name:32}{split:3} {model:32}{rmse:.4f}", flush=True)
+    return rows
+
+
 def main():
     """Fit all models on all splits of all tables."""
-    parser = options_of(__doc__)
-    parser.add_argument("--splits", type=int, default=5)
-    options, rows = parser.parse_args(), []
-    for table, data, scale in tables():
-        for split in range(options.splits):
-            for model, rmse in errors(data, scale, split):
-                rows.append({"table": table, "split": split, "model": model, "test_rmse": rmse})
-                print(f"{table:32}{split:3} {model:32}{rmse:.4f}", flush=True)
+    runs = [(name, split) for split in range(5) for name in TABLES]
+    rows = [row for rows in map_splits(__doc__, run_split, runs) for row in rows]
     write_results(
         pd.DataFrame(rows),
         "custom_tables.csv",
