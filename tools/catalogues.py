@@ -127,7 +127,7 @@ def update(page: Path) -> None:
     catalog.update(template)
     for message in catalog:
         message.user_comments = []  # the former message of a sentence that was mended
-        message.flags.discard("python-brace-format")  # formulas have braces
+        message.flags -= {"python-format", "python-brace-format"}  # they are formulas and "95 %"
     with path_of(page).open("wb") as file:
         write_po(
             file, catalog, width=0, omit_header=True, ignore_obsolete=True, include_previous=True

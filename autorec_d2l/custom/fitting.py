@@ -93,9 +93,11 @@ def fit(
     run = {"num_epochs": num_epochs, "seed": seed, "device": device}
     run |= {"verbose": verbose, "checkpoint": checkpoint}
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        model, epochs = _fit_networks(ratings, train, epochs, valid, **run)
+        matrix, held_out = _matrix(ratings, train), _matrix(ratings, valid)
+        del data, train  # gigabytes, of millions of ratings
+        model, epochs = _fit_networks(ratings, matrix, epochs, held_out, **run)
         _choose_weights(model, valid, members)
-        model.report |= {"num_ratings": len(data), "seed": seed, "epochs": epochs}
+        model.report |= {"num_ratings": len(ratings.data), "seed": seed, "epochs": epochs}
         if len(test):
             model.report["test"] = model.compare(*indices(test), test["rating"].to_numpy())
         if verbose:
@@ -103,8 +105,8 @@ def fit(
         weights, report = model.weights, model.report
         used = {name for of_case in weights.values() for name in of_case}
         epochs = {name: number for name, number in epochs.items() if name in used}
-        del model, train, valid, test  # gigabytes, of millions of ratings
-        model, _ = _fit_networks(ratings, data, epochs, None, **run)
+        del model, matrix, held_out, valid, test  # gigabytes too
+        model, _ = _fit_networks(ratings, _matrix(ratings, ratings.data), epochs, None, **run)
     return replace(model, weights=weights, report=report)
 
 
@@ -134,27 +136,26 @@ def _hold_out(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the ratings to fit and those to hold out, random or the latest; none for ratio 0."""
     if ratio == 0:
-        return data, data[:0]
+        return data, data[:0].copy()  # a view would keep all rows alive
     if not by_time:
         return split_data_ml100k(data, *sizes, "random", ratio, seed)
     is_late = data["timestamp"].rank(method="first") > (1 - ratio) * len(data)
     return data[~is_late], data[is_late]
 
 
-def _fit_networks(ratings, data, epochs, held_out, num_epochs, seed, device, verbose, checkpoint):
-    """Return a model of some ratings with the networks that ``epochs`` names, and their epochs."""
-    matrix = _matrix(ratings, data)
+def _fit_networks(ratings, matrix, epochs, held_out, num_epochs, seed, device, verbose, checkpoint):
+    """Return a model of a matrix with the networks that ``epochs`` names, and their epochs."""
     networks, chosen = {}, {}
     for name, stop in epochs.items():
         rows, unseen = orient(matrix, name), None
         callbacks: list[Any] = [_ProgressBar(name)] if verbose else []
         if held_out is not None:
-            unseen = orient(_matrix(ratings, held_out), name)
+            unseen = orient(held_out, name)
             callbacks.append(EarlyStopping(num_epochs))  # restores the best weights
         stage = checkpoint and f"{checkpoint}.{name}.{'all' if held_out is None else 'valid'}"
         torch.manual_seed(seed)
         networks[name] = net = make_network(name, rows)
-        with threads_for(len(data)):
+        with threads_for(len(matrix.values)):
             history = _train(net, rows, unseen, stop, num_epochs, seed, device, callbacks, stage)
         chosen[name] = stop if held_out is None else int(history["test_rmse"].idxmin())
         net.cpu()
@@ -171,7 +172,7 @@ def _train(net, rows, unseen, stop, num_epochs, seed, device, callbacks, checkpo
     trainer.register_step_post_hook(lambda *_: scheduler.step())
     if checkpoint:
         callbacks.append(Checkpoint(checkpoint, scheduler=scheduler))
-    return train_recsys_rating(
+    history = train_recsys_rating(
         net,
         load_array((rows,), batch_size, seed=seed, last_batch="rollover"),
         None if unseen is None else load_array((rows,), 1024, is_train=False),
@@ -183,6 +184,9 @@ def _train(net, rows, unseen, stop, num_epochs, seed, device, callbacks, checkpo
         unseen,
         callbacks,
     )
+    trainer.zero_grad()
+    trainer.state.clear()  # hook and scheduler would keep these gigabytes alive
+    return history
 
 
 def _choose_weights(model: Model, valid: pd.DataFrame, members: Sequence[str]) -> None:

@@ -276,7 +276,7 @@ class Model:
             if rows.ndim == 2:
                 scores = hidden[rows[:, 0]] @ weight[columns].T
             else:
-                blocks = zip(rows.split(2**16), columns.split(2**16), strict=True)
+                blocks = zip(rows.split(2**13), columns.split(2**13), strict=True)
                 scores = torch.cat([(hidden[row] * weight[col]).sum(1) for row, col in blocks])
             stars = net.output(scores + bias[columns])
             if net.column_means is not None:

@@ -87,6 +87,7 @@ class EarlyStopping(Callback):
         self.epoch, rmse = len(run.history), run.history[-1]["test_rmse"]
         if rmse < self.best_rmse:
             self.best_epoch, self.best_rmse = self.epoch, rmse
+            self.weights = None  # before the copy, so that there are never two
             self.weights = copy.deepcopy(run.net.state_dict())
 
     def on_end(self, run: Run) -> None:

@@ -31,6 +31,8 @@ SETTINGS = {
     "project": TITLE,
     "html_title": TITLE,
     "author": "autorec_d2l 作者",
+    "togglebutton_hint": "点击显示",
+    "togglebutton_hint_hide": "点击隐藏",
 }
 HAN = re.compile("[\u4e00-\u9fff]+")
 # The browser cuts a query as `ChineseSearch.split` cuts the pages.

@@ -31,7 +31,7 @@ def live_recommender(text, _):
     raise ValueError("the live recommender is not stored: run tools/execute_notebooks.py")
 
 
-def run_times(text, _):
+def run_times(text, _=str):
     """Return the text of the results file as two tables in Markdown."""
     lines = text.splitlines()
     head = [line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("# ")]
