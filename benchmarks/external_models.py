@@ -22,10 +22,12 @@ with warnings.catch_warnings():  # myfm asks pkg_resources for its own version
 PACKAGES = ("torch", "numpy", "scipy", "scikit-surprise", "myfm")
 
 
-def fit_surprise(train_data, held_out, sizes, num_epochs, seed, *, algorithm, **settings):
+def fit_surprise(
+    train_data, held_out, sizes, num_epochs, seed, *, algorithm, scale=(1, 5), **settings
+):
     """Fit an algorithm of Surprise by its name; with 0 epochs, one that has none."""
     table = train_data[["user_id", "item_id", "rating"]]
-    reader = surprise.Reader(rating_scale=(1, 5))
+    reader = surprise.Reader(rating_scale=scale)
     ratings = surprise.Dataset.load_from_df(table, reader).build_full_trainset()
     if num_epochs:
         settings |= {"n_epochs": num_epochs, "random_state": seed}
