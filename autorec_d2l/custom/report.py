@@ -76,7 +76,7 @@ def format_report(report: dict[str, Any]) -> str:
 
 def format_comparison(result: dict[str, float]) -> str:
     """Return the result of :func:`compare_to_baselines` as text."""
-    lines = [f"RMSE on {result['num_ratings']:,} ratings that chose nothing:"]
+    lines = [f"RMSE on {result['num_ratings']:,} test ratings:"]
     lines += [f"  {LABELS[name]:22}{result[name]:.4g}" for name in ("mean", "biases", "model")]
     if "low" in result:
         lines[-1] += f"   (95 % interval over users: {result['low']:.4g} to {result['high']:.4g})"
