@@ -2,8 +2,8 @@
 
     python benchmarks/custom_tables.py [--processes 2]
 
-Writes `autorec_d2l/results/custom_tables.csv`: RMSE on a random tenth held out for the test, for each
-of five tables, each split and each model. *Default* models of Surprise have its own settings;
+Writes `autorec_d2l/results/custom_tables.csv`: RMSE on a random tenth, held out for the test, for
+each of five tables, each split and each model. *Default* models of Surprise have its own settings;
 *tuned* ones the best of three trials on a validation tenth, then all of the training part.
 Predictions lie within the scale.
 
