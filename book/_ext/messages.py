@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import yaml
 from babel.messages.pofile import read_po
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -17,10 +18,6 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
 LOCALE = Path(__file__).resolve().parents[1] / "locale"
-# As in _config.yml, `parse`.
-EXTENSIONS = {
-    "amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"
-}  # fmt: skip
 DIRECTIVE = re.compile(r"\{([\w:-]+)\} *(.*)")
 OPTIONS = re.compile(r"(?::[\w-]+:.*\n?)+")
 ALT = re.compile(r"^:alt: (.+)$", re.MULTILINE)
@@ -46,7 +43,9 @@ def catalogue(language: str, name: str) -> Callable[[str], str]:
 @cache
 def parser() -> MarkdownIt:
     """Return the Markdown parser of the book."""
-    return create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML)
+    config = yaml.safe_load((LOCALE.parents[1] / "_config.yml").read_text(encoding="utf-8"))
+    extensions = set(config["parse"]["myst_enable_extensions"])
+    return create_md_parser(MdParserConfig(enable_extensions=extensions), RendererHTML)
 
 
 def translated(text: str, to: Callable[[str], str]) -> str:
